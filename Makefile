@@ -1,0 +1,93 @@
+# cpromise: promises for Lua 5.4.
+#
+#   make demo     count the lines of a real folder (FOLDER=/usr/include)
+#   make test     run the specs (FILES=spec/one_spec.lua for some of them)
+#   make all      build into build/
+#   make check    linters, formatting, layers; changes nothing
+#   make install  install below PREFIX (/usr/local)
+#   make deps     install what the above need and the machine lacks
+#   make clean    remove what was built
+#   make help     print this
+#
+# demo and test install what is missing first; DEPS=no leaves that out.
+
+LUA ?= lua5.4
+LUA_VERSION = 5.4
+LUA_INCDIR ?= $(firstword $(wildcard /usr/include/lua5.4 \
+  /usr/local/include/lua5.4 /opt/homebrew/include/lua5.4) /usr/include)
+BUSTED ?= $(or $(shell command -v busted),/usr/bin/busted)
+PREFIX ?= /usr/local
+DEPS ?= yes
+FOLDER ?=
+FILES ?=
+
+CFLAGS ?= -O2 -g
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wconversion \
+  -Wcast-qual -Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes \
+  -Wold-style-definition -Wredundant-decls -Wvla
+ALL_CFLAGS = -std=c99 -fPIC $(WARNINGS) $(CFLAGS) -I$(LUA_INCDIR)
+
+ifeq ($(shell uname -s),Darwin)
+SHARED = -bundle -undefined dynamic_lookup
+else
+SHARED = -shared
+endif
+
+SOURCES = $(sort $(wildcard csrc/*.c))
+HEADERS = $(wildcard csrc/*.h)
+OBJECTS = $(SOURCES:csrc/%.c=build/obj/%.o)
+CORE = build/cpromise/core.so
+SUPPORT = $(patsubst spec/support/%.c,build/support/%.so,\
+  $(wildcard spec/support/*.c))
+LUA_FILES = $(shell find lua -name '*.lua')
+
+# The library from this tree, before any that is installed.
+ENV = LUA_PATH_5_4='lua/?.lua;lua/?/init.lua;./?.lua;;' \
+  LUA_CPATH_5_4='build/?.so;;'
+
+all: $(CORE)
+
+help:
+	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
+
+$(CORE): $(OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(SHARED) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS)
+
+build/obj/%.o: csrc/%.c $(HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+build/support/%.so: spec/support/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(SHARED) -o $@ $<
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@$(ENV) $(LUA) examples/linecount.lua $(FOLDER)
+
+test: deps
+	@$(MAKE) --no-print-directory all support
+	$(ENV) $(LUA) $(BUSTED) $(FILES)
+
+support: $(SUPPORT)
+
+check:
+	.ci/check
+
+install: all
+	install -d $(PREFIX)/lib/lua/$(LUA_VERSION)/cpromise
+	install -m 755 $(CORE) $(PREFIX)/lib/lua/$(LUA_VERSION)/cpromise/
+	for f in $(LUA_FILES); do \
+	  to=$(PREFIX)/share/lua/$(LUA_VERSION)/$${f#lua/}; \
+	  install -d "$$(dirname "$$to")" && install -m 644 "$$f" "$$to" \
+	    || exit 1; \
+	done
+
+deps:
+	@test "$(DEPS)" != yes || CC='$(CC)' LUA='$(LUA)' .ci/deps
+
+clean:
+	rm -rf build csrc/*.o cpromise lua/cpromise/*.so
+
+.PHONY: all help demo test support check install deps clean

@@ -1,0 +1,97 @@
+/*
+** args.c
+** See args.h.
+*/
+
+#include "args.h"
+
+
+int cp_args_has_call (lua_State *L, int idx) {
+  int callable;
+  if (!lua_getmetatable(L, idx))
+    return 0;
+  lua_getiuservalue(L, CONTEXT, CTX_KEY_CALL);
+  callable = lua_rawget(L, -2) != LUA_TNIL;
+  lua_pop(L, 2);
+  return callable;
+}
+
+
+static const char *find_name (const luaL_Reg *reg, lua_CFunction f) {
+  while (reg->name != NULL && reg->func != f)
+    reg++;
+  return reg->name;
+}
+
+
+/* The name of the running function in this library. */
+static const char *own_name (lua_State *L, lua_Debug *running) {
+  const char *name;
+  lua_CFunction f;
+  lua_getinfo(L, "f", running);
+  f = lua_tocfunction(L, -1);
+  lua_pop(L, 1);
+  name = find_name(cp_functions, f);
+  if (name == NULL)
+    name = find_name(cp_methods, f);
+  return name != NULL ? name : "?";
+}
+
+
+/* Push the position of the innermost Lua function: "file:line: " or "". */
+static const char *position (lua_State *L) {
+  lua_Debug ar;
+  int level;
+  for (level = 1; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline > 0)
+      return lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+  }
+  return lua_pushliteral(L, "");
+}
+
+
+int cp_args_error (lua_State *L, int arg, const char *message) {
+  lua_Debug ar;
+  const char *where = position(L);
+  const char *name = NULL;
+  if (lua_getstack(L, 0, &ar)) {
+    lua_getinfo(L, "n", &ar);
+    name = ar.name != NULL ? ar.name : own_name(L, &ar);
+    if (strcmp(ar.namewhat, "method") == 0 && --arg == 0) {
+      lua_pushfstring(
+        L, "%scalling '%s' on bad self (%s)", where, name, message);
+      return lua_error(L);
+    }
+  }
+  lua_pushfstring(
+    L, "%sbad argument #%d to '%s' (%s)", where, arg, name, message);
+  return lua_error(L);
+}
+
+
+int cp_args_type_error (lua_State *L, int arg, const char *expected) {
+  const char *got;
+  if (luaL_getmetafield(L, arg, "__name") == LUA_TSTRING)
+    got = lua_tostring(L, -1);
+  else if (lua_type(L, arg) == LUA_TNONE)
+    got = "no value";
+  else
+    got = luaL_typename(L, arg);
+  return cp_args_error(
+    L, arg, lua_pushfstring(L, "%s expected, got %s", expected, got));
+}
+
+
+void cp_args_check_callable (lua_State *L, int arg) {
+  if (!cp_args_callable(L, arg))
+    cp_args_type_error(L, arg, "callable");
+}
+
+
+Promise *cp_args_check_promise (lua_State *L, const Context *ctx, int arg) {
+  Promise *p = cp_promise_test(L, ctx, arg);
+  if (p == NULL)
+    cp_args_type_error(L, arg, "promise");
+  return p;
+}

@@ -1,0 +1,37 @@
+/*
+** args.h
+** Arguments of the library's functions, and the errors for wrong ones.
+*/
+
+#ifndef CP_ARGS_H
+#define CP_ARGS_H
+
+#include "node.h"
+
+/* The functions of the library and the methods of promises, by name. */
+extern const luaL_Reg cp_functions[]; /* module.c */
+extern const luaL_Reg cp_methods[]; /* module.c */
+
+/* Only through cp_args_callable. [-0, +0, -] */
+int cp_args_has_call (lua_State *L, int idx);
+
+/* Whether the value at 'idx' is a function or has '__call'. [-0, +0, -] */
+static inline int cp_args_callable (lua_State *L, int idx) {
+  return lua_isfunction(L, idx) || cp_args_has_call(L, idx);
+}
+
+/* Raise Lua's 'bad argument' error, as luaL_argerror does, but always with
+   the name of the function and the position of the Lua code that called it,
+   also through 'pcall'. [-0, +0, v] */
+int cp_args_error (lua_State *L, int arg, const char *message);
+
+/* The same with "'expected' expected, got <type>". [-0, +0, v] */
+int cp_args_type_error (lua_State *L, int arg, const char *expected);
+
+/* Raise unless argument 'arg' is callable. [-0, +0, v] */
+void cp_args_check_callable (lua_State *L, int arg);
+
+/* The promise that is argument 'arg'; raise if it is none. [-0, +0, v] */
+Promise *cp_args_check_promise (lua_State *L, const Context *ctx, int arg);
+
+#endif

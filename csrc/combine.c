@@ -1,0 +1,496 @@
+/*
+** combine.c
+** See combine.h.
+**
+** An aggregate is a promise; each of its elements is a node that reacts to
+** the element's promise. The table of results is made with all its keys: while
+** an element is pending its entry holds the node. So storing a result never
+** allocates.
+*/
+
+#include "combine.h"
+
+#include "args.h"
+#include "host.h"
+#include "resolve.h"
+
+
+/* What an element's outcome does to its aggregate. */
+typedef enum Act {
+  KEEP, /* store the value; the last one completes the aggregate */
+  RECORD, /* store {status=, value= or reason=}; the last one completes */
+  END /* the aggregate takes this outcome */
+} Act;
+
+/* By kind of the aggregate: what a fulfilment and a rejection do. */
+static const Act rules[][2] = {
+  {KEEP, END}, /* all */
+  {RECORD, RECORD}, /* allSettled */
+  {END, KEEP}, /* any */
+  {END, END}, /* race */
+};
+
+
+/*
+** {================================================================
+** Completing an aggregate
+** =================================================================
+*/
+
+/* (metatable, errors) -> an aggregate error. */
+static int make_error (lua_State *L) {
+  lua_createtable(L, 0, 2);
+  lua_insert(L, 2);
+  lua_setfield(L, 2, "errors");
+  lua_pushliteral(L, "All promises were rejected");
+  lua_setfield(L, 2, "message");
+  lua_insert(L, 1);
+  lua_setmetatable(L, 1);
+  return 1;
+}
+
+
+/* All elements are known. [-0, +0, -] */
+static void complete (lua_State *L, Promise *aggregate, int idx) {
+  State state = STATE_FULFILLED;
+  if (aggregate->kind == KIND_RACE)
+    return; /* of nothing: pending for ever */
+  if (aggregate->kind == KIND_ANY) {
+    state = STATE_REJECTED;
+    lua_pushcfunction(L, make_error);
+    lua_getiuservalue(L, CONTEXT, CTX_AGGREGATE_MT);
+    lua_getiuservalue(L, idx, SLOT_VALUE);
+    lua_pcall(L, 2, 1, 0); /* the error, or that memory ran out */
+  }
+  else
+    lua_getiuservalue(L, idx, SLOT_VALUE);
+  cp_promise_settle(L, aggregate, idx, state);
+  cp_promise_announce(L, aggregate, idx);
+}
+
+
+/* One element less is missing. [-0, +0, -] */
+static void count_down (lua_State *L, Promise *aggregate, int idx) {
+  if (--aggregate->n == 0 && cp_promise_open(aggregate))
+    complete(L, aggregate, idx);
+}
+
+/* }================================================================ */
+
+
+/*
+** {================================================================
+** The job of an element
+** =================================================================
+*/
+
+#define AT_AGGREGATE AT_WORK
+
+
+int cp_dead_element (lua_State *L, int node) {
+  int open;
+  lua_getiuservalue(L, node, SLOT_VALUE);
+  open = cp_promise_open(cp_node_at(L, -1));
+  lua_pop(L, 1);
+  return !open;
+}
+
+
+/* Store the value on the top as the result of the element. [-1, +0, -] */
+static void store (lua_State *L, const Promise *node, Promise *aggregate) {
+  lua_getiuservalue(L, AT_AGGREGATE, SLOT_VALUE);
+  if (node->kind == KIND_KEYED) {
+    lua_getiuservalue(L, AT_NODE, SLOT_KEY);
+    lua_pushvalue(L, -3);
+    lua_rawset(L, -3);
+  }
+  else {
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, node->n);
+  }
+  lua_pop(L, 2);
+  count_down(L, aggregate, AT_AGGREGATE);
+}
+
+
+/* (whether fulfilled, value) -> the entry of allSettled. */
+static int make_record (lua_State *L) {
+  int fulfilled = lua_toboolean(L, 1);
+  lua_createtable(L, 0, 2);
+  lua_insert(L, 2);
+  lua_setfield(L, 2, fulfilled ? "value" : "reason");
+  lua_pushstring(L, fulfilled ? "fulfilled" : "rejected");
+  lua_setfield(L, 2, "status");
+  return 1;
+}
+
+
+/* Replace the value on the top by its entry, or by why there is none. */
+static int record (lua_State *L, State state) {
+  int value = lua_gettop(L);
+  lua_pushcfunction(L, make_record);
+  lua_pushboolean(L, state == STATE_FULFILLED);
+  lua_rotate(L, value, -1);
+  return lua_pcall(L, 2, 1, 0) == LUA_OK;
+}
+
+
+/* The aggregate takes the outcome of this element. */
+static void end (lua_State *L, const Promise *node, Promise *aggregate) {
+  Outcome outcome = SETTLED;
+  if (node->flags & FLAG_PLAIN) {
+    lua_pushvalue(L, AT_SOURCE);
+    cp_fulfill(L, aggregate, AT_AGGREGATE, 1);
+  }
+  else
+    outcome = cp_resolve_as(L, aggregate, AT_AGGREGATE, AT_SOURCE);
+  if (outcome == SETTLED)
+    cp_promise_announce(L, aggregate, AT_AGGREGATE);
+}
+
+
+static void
+run_element (lua_State *L, const Promise *node, Promise *aggregate) {
+  const Promise *source = cp_node_at(L, AT_SOURCE);
+  int plain = node->flags & FLAG_PLAIN;
+  State state = plain ? STATE_FULFILLED : (State)source->state;
+  Act act = rules[aggregate->kind - KIND_ALL][state == STATE_REJECTED];
+  if (act == END) {
+    end(L, node, aggregate);
+    return;
+  }
+  if (plain)
+    lua_pushvalue(L, AT_SOURCE);
+  else
+    cp_promise_first(L, source, AT_SOURCE);
+  if (act == KEEP || record(L, state))
+    store(L, node, aggregate);
+  else { /* out of memory */
+    cp_promise_settle(L, aggregate, AT_AGGREGATE, STATE_REJECTED);
+    cp_promise_announce(L, aggregate, AT_AGGREGATE);
+  }
+}
+
+
+Outcome cp_run_element (lua_State *L, Promise *node, const Promise *source) {
+  Promise *aggregate;
+  (void)source; /* no promise if the element was a plain value */
+  lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
+  aggregate = cp_node_at(L, AT_AGGREGATE);
+  if (cp_promise_open(aggregate))
+    run_element(L, node, aggregate);
+  return LEFT;
+}
+
+/* }================================================================ */
+
+
+/*
+** {================================================================
+** Taking the elements: all of it runs in a protected call
+** =================================================================
+*/
+
+/* Stack positions while elements are taken. */
+enum {
+  TAKE_AGGREGATE = 1,
+  TAKE_SUBJECT, /* the table or iterator function */
+  TAKE_STATE, /* the other values of a generic 'for'; keyed: the keys */
+  TAKE_CONTROL,
+  TAKE_RESULTS,
+  TAKE_CLOSING,
+  TAKE_ELEMENT
+};
+
+
+/* The promise that stands for the object at TAKE_ELEMENT replaces it, unless
+   that is a plain value. */
+static int is_plain (lua_State *L) {
+  int type = lua_type(L, TAKE_ELEMENT);
+  Promise *p;
+  if (type != LUA_TTABLE && type != LUA_TUSERDATA)
+    return 1;
+  if (cp_promise_test(L, cp_context(L), TAKE_ELEMENT) != NULL)
+    return 0;
+  p = cp_promise_new(L, KIND_PLAIN);
+  lua_insert(L, TAKE_ELEMENT);
+  cp_resolve(L, p, TAKE_ELEMENT, 1); /* linked at once: no announcement */
+  return 0;
+}
+
+
+/* Let the node on the top react to the element below it. [-2, +0, -] */
+static void link_element (lua_State *L, Promise *node, int plain) {
+  cp_node_at(L, TAKE_AGGREGATE)->n++;
+  if (plain) {
+    node->flags |= FLAG_PLAIN;
+    cp_node_set(L, TAKE_ELEMENT + 1, SLOT_SOURCE, TAKE_ELEMENT);
+    cp_queue_push(L, &cp_context(L)->jobs, node, TAKE_ELEMENT + 1);
+  }
+  else {
+    Promise *source = cp_node_at(L, TAKE_ELEMENT);
+    cp_promise_sweep(L, source, TAKE_ELEMENT);
+    cp_promise_link(L, source, TAKE_ELEMENT, TAKE_ELEMENT + 1);
+  }
+  lua_settop(L, TAKE_CLOSING);
+}
+
+
+/* Add the element on the top as the one of this index. [-1, +0, e] */
+static void add (lua_State *L, lua_Integer index) {
+  int plain = is_plain(L);
+  Promise *node = cp_node_new(L, KIND_ELEMENT, NODE_SLOTS);
+  node->n = (unsigned int)index;
+  cp_node_set(L, TAKE_ELEMENT + 1, SLOT_VALUE, TAKE_AGGREGATE);
+  if (!lua_isnil(L, TAKE_RESULTS)) {
+    lua_pushvalue(L, TAKE_ELEMENT + 1);
+    lua_rawseti(L, TAKE_RESULTS, index);
+  }
+  link_element(L, node, plain);
+}
+
+
+/* Add the element on the top under the key below it. [-1, +0, e] */
+static void add_keyed (lua_State *L, int key) {
+  int plain = is_plain(L);
+  Promise *node = cp_node_new(L, KIND_KEYED, SLOT_KEY);
+  cp_node_set(L, TAKE_ELEMENT + 1, SLOT_VALUE, TAKE_AGGREGATE);
+  cp_node_set(L, TAKE_ELEMENT + 1, SLOT_KEY, key);
+  lua_pushvalue(L, key);
+  lua_pushvalue(L, TAKE_ELEMENT + 1);
+  lua_rawset(L, TAKE_RESULTS);
+  link_element(L, node, plain);
+}
+
+
+/* Make the table of results, for n elements if that is known. */
+static void make_results (lua_State *L, int n) {
+  if (cp_node_at(L, TAKE_AGGREGATE)->kind == KIND_RACE)
+    return;
+  lua_createtable(L, n, 1);
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, "n");
+  lua_copy(L, -1, TAKE_RESULTS);
+  lua_setiuservalue(L, TAKE_AGGREGATE, SLOT_VALUE);
+}
+
+
+/* The length of the sequence: 'n', read raw, or else '#'. */
+static int sequence_length (lua_State *L) {
+  lua_Integer n = -1;
+  lua_pushliteral(L, "n");
+  lua_rawget(L, TAKE_SUBJECT);
+  if (lua_isinteger(L, -1))
+    n = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  if (n < 0)
+    n = luaL_len(L, TAKE_SUBJECT);
+  if (n > INT_MAX)
+    luaL_error(L, "too many elements");
+  return n > 0 ? (int)n : 0;
+}
+
+
+static void take_sequence (lua_State *L) {
+  int n = sequence_length(L);
+  int i;
+  make_results(L, n);
+  for (i = 1; i <= n; i++) {
+    lua_geti(L, TAKE_SUBJECT, i);
+    add(L, i);
+  }
+}
+
+
+/* Call the iterator and push the element; 0 at the end. */
+static int step (lua_State *L) {
+  lua_pushvalue(L, TAKE_SUBJECT);
+  lua_pushvalue(L, TAKE_STATE);
+  lua_pushvalue(L, TAKE_CONTROL);
+  lua_call(L, 2, LUA_MULTRET);
+  if (lua_isnoneornil(L, TAKE_ELEMENT))
+    return 0;
+  if (lua_gettop(L) == TAKE_ELEMENT)
+    lua_pushvalue(L, TAKE_ELEMENT);
+  lua_settop(L, TAKE_ELEMENT + 1);
+  lua_insert(L, TAKE_ELEMENT);
+  /* stack: ...; closing; element; control */
+  lua_replace(L, TAKE_CONTROL);
+  return 1;
+}
+
+
+static void take_iterator (lua_State *L) {
+  lua_Integer n = 0;
+  if (lua_toboolean(L, TAKE_CLOSING))
+    lua_toclose(L, TAKE_CLOSING);
+  make_results(L, 0);
+  while (step(L)) {
+    if (n == INT_MAX)
+      luaL_error(L, "too many elements");
+    add(L, ++n);
+  }
+  lua_settop(L, TAKE_RESULTS); /* closes the closing value */
+  if (!lua_isnil(L, TAKE_RESULTS)) {
+    lua_pushinteger(L, n);
+    lua_setfield(L, TAKE_RESULTS, "n");
+  }
+}
+
+
+static int take (lua_State *L) {
+  if (lua_istable(L, TAKE_SUBJECT))
+    take_sequence(L);
+  else
+    take_iterator(L);
+  count_down(L, cp_node_at(L, TAKE_AGGREGATE), TAKE_AGGREGATE);
+  return 0;
+}
+
+
+/* Push a list of the keys of the table, and return how many. */
+static int list_keys (lua_State *L) {
+  int n = 0;
+  lua_createtable(L, 0, 0);
+  lua_pushnil(L);
+  while (lua_next(L, TAKE_SUBJECT)) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -3, ++n);
+  }
+  return n;
+}
+
+
+static int take_keyed (lua_State *L) {
+  int i;
+  int n = list_keys(L);
+  lua_replace(L, TAKE_STATE);
+  lua_createtable(L, 0, n);
+  lua_copy(L, -1, TAKE_RESULTS);
+  lua_setiuservalue(L, TAKE_AGGREGATE, SLOT_VALUE);
+  for (i = 1; i <= n; i++) {
+    lua_rawgeti(L, TAKE_STATE, i);
+    lua_copy(L, -1, TAKE_CONTROL);
+    lua_gettable(L, TAKE_SUBJECT);
+    add_keyed(L, TAKE_CONTROL);
+  }
+  count_down(L, cp_node_at(L, TAKE_AGGREGATE), TAKE_AGGREGATE);
+  return 0;
+}
+
+/* }================================================================ */
+
+
+/*
+** {================================================================
+** The functions
+** =================================================================
+*/
+
+/* Push the aggregate of the arguments, whose elements 'taker' takes. */
+static int combine (lua_State *L, KindId kind, lua_CFunction taker) {
+  Promise *aggregate;
+  lua_settop(L, 4);
+  aggregate = cp_promise_new(L, kind);
+  aggregate->n = 1; /* until all have been taken */
+  lua_insert(L, 1);
+  lua_pushvalue(L, CONTEXT);
+  lua_pushvalue(L, PROMISE_MT);
+  lua_pushcclosure(L, taker, 2);
+  lua_insert(L, 2);
+  lua_pushvalue(L, 1);
+  lua_insert(L, 3);
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  /* stack: aggregate; taker; aggregate; subject, state, control; nil;
+     closing */
+  if (lua_pcall(L, TAKE_CLOSING, 0, 0) != LUA_OK &&
+      cp_promise_open(aggregate)) {
+    cp_promise_settle(L, aggregate, 1, STATE_REJECTED);
+    cp_promise_announce(L, aggregate, 1);
+  }
+  cp_host_wake(L, cp_context(L));
+  lua_settop(L, 1);
+  return 1;
+}
+
+
+static int combine_iterable (lua_State *L, KindId kind) {
+  if (!lua_istable(L, 1) && !cp_args_callable(L, 1))
+    cp_args_type_error(L, 1, "iterable");
+  return combine(L, kind, take);
+}
+
+
+static int combine_table (lua_State *L, KindId kind) {
+  if (!lua_istable(L, 1))
+    cp_args_type_error(L, 1, "table");
+  return combine(L, kind, take_keyed);
+}
+
+
+int cp_all (lua_State *L) {
+  return combine_iterable(L, KIND_ALL);
+}
+
+
+int cp_allSettled (lua_State *L) {
+  return combine_iterable(L, KIND_ALL_SETTLED);
+}
+
+
+int cp_any (lua_State *L) {
+  return combine_iterable(L, KIND_ANY);
+}
+
+
+int cp_race (lua_State *L) {
+  return combine_iterable(L, KIND_RACE);
+}
+
+
+int cp_allKeyed (lua_State *L) {
+  return combine_table(L, KIND_ALL);
+}
+
+
+int cp_allSettledKeyed (lua_State *L) {
+  return combine_table(L, KIND_ALL_SETTLED);
+}
+
+
+int cp_isAggregate (lua_State *L) {
+  int is = 0;
+  luaL_checkany(L, 1);
+  if (lua_istable(L, 1) && lua_getmetatable(L, 1)) {
+    lua_getiuservalue(L, CONTEXT, CTX_AGGREGATE_MT);
+    is = lua_rawequal(L, -1, -2);
+  }
+  lua_pushboolean(L, is);
+  return 1;
+}
+
+
+int cp_aggregate_tostring (lua_State *L) {
+  luaL_Buffer b;
+  lua_Integer i, n;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_getfield(L, 1, "errors");
+  luaL_checktype(L, -1, LUA_TTABLE);
+  n = luaL_len(L, 2);
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, "AggregateError: All promises were rejected");
+  for (i = 1; i <= n; i++) {
+    lua_pushfstring(L, "\n  %I: ", (LUAI_UACINT)i);
+    luaL_addvalue(&b);
+    lua_geti(L, 2, i);
+    luaL_tolstring(L, -1, NULL);
+    lua_remove(L, -2);
+    luaL_addvalue(&b);
+  }
+  luaL_pushresult(&b);
+  return 1;
+}
+
+/* }================================================================ */

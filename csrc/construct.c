@@ -1,0 +1,151 @@
+/*
+** construct.c
+** See construct.h.
+*/
+
+#include "construct.h"
+
+#include "args.h"
+#include "host.h"
+#include "resolve.h"
+
+
+/* End a function by rejecting p, which is at 1, with the value on the top. */
+static int reject_first (lua_State *L, Promise *p) {
+  cp_promise_settle(L, p, 1, STATE_REJECTED);
+  cp_promise_announce(L, p, 1);
+  cp_host_wake(L, cp_context(L));
+  return 1;
+}
+
+
+/* How many of the resolving functions the function at 'idx' can receive. */
+static int count_resolvers (lua_State *L, int idx) {
+  lua_Debug ar;
+  if (!lua_isfunction(L, idx))
+    return 2;
+  lua_pushvalue(L, idx);
+  lua_getinfo(L, ">u", &ar);
+  return ar.isvararg || ar.nparams > 2 ? 2 : ar.nparams;
+}
+
+
+int cp_new (lua_State *L) {
+  Promise *p;
+  int n;
+  cp_args_check_callable(L, 1);
+  lua_settop(L, 1);
+  n = count_resolvers(L, 1);
+  p = cp_promise_new(L, KIND_PLAIN);
+  lua_pushvalue(L, 1);
+  if (n > 0)
+    cp_push_resolve(L, 2);
+  if (n > 1)
+    cp_push_reject(L, 2);
+  /* stack: executor; promise; executor; its arguments */
+  if (lua_pcall(L, n, 0, 0) != LUA_OK && cp_promise_open(p)) {
+    cp_promise_settle(L, p, 2, STATE_REJECTED);
+    cp_promise_announce(L, p, 2);
+  }
+  cp_host_wake(L, cp_context(L));
+  lua_settop(L, 2);
+  return 1;
+}
+
+
+int cp_construct (lua_State *L) {
+  lua_remove(L, 1); /* the called table */
+  return cp_new(L);
+}
+
+
+/* End a function by resolving p, which is at 1, with all values above. */
+static int resolve_first (lua_State *L, Promise *p) {
+  if (cp_resolve(L, p, 1, lua_gettop(L) - 1) == SETTLED)
+    cp_promise_announce(L, p, 1);
+  cp_host_wake(L, cp_context(L));
+  lua_settop(L, 1);
+  return 1;
+}
+
+
+int cp_Promise_resolve (lua_State *L) {
+  Promise *p;
+  if (cp_promise_test(L, cp_context(L), 1) != NULL) {
+    lua_settop(L, 1);
+    return 1;
+  }
+  p = cp_promise_new(L, KIND_PLAIN);
+  lua_insert(L, 1);
+  return resolve_first(L, p);
+}
+
+
+int cp_Promise_fulfill (lua_State *L) {
+  int n = lua_gettop(L);
+  Promise *p = cp_promise_new(L, KIND_PLAIN);
+  lua_insert(L, 1);
+  cp_fulfill(L, p, 1, n);
+  cp_promise_announce(L, p, 1); /* memory may have run out */
+  cp_host_wake(L, cp_context(L));
+  return 1;
+}
+
+
+int cp_Promise_reject (lua_State *L) {
+  Promise *p;
+  lua_settop(L, 1);
+  p = cp_promise_new(L, KIND_PLAIN);
+  lua_insert(L, 1);
+  return reject_first(L, p);
+}
+
+
+int cp_withResolvers (lua_State *L) {
+  lua_settop(L, 0);
+  cp_promise_new(L, KIND_PLAIN);
+  cp_push_resolve(L, 1);
+  cp_push_reject(L, 1);
+  return 3;
+}
+
+
+int cp_try (lua_State *L) {
+  Promise *p;
+  cp_args_check_callable(L, 1);
+  p = cp_promise_new(L, KIND_PLAIN);
+  lua_insert(L, 1);
+  /* stack: promise; function; its arguments */
+  if (lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0) == LUA_OK)
+    return resolve_first(L, p);
+  return reject_first(L, p);
+}
+
+
+int cp_is (lua_State *L) {
+  lua_pushboolean(L, cp_promise_test(L, cp_context(L), 1) != NULL);
+  return 1;
+}
+
+
+static const char *const state_names[] = {"pending", "fulfilled", "rejected"};
+
+
+int cp_status (lua_State *L) {
+  const Promise *p = cp_args_check_promise(L, cp_context(L), 1);
+  int n;
+  lua_settop(L, 1);
+  lua_pushstring(L, state_names[p->state]);
+  if (p->state == STATE_PENDING)
+    return 1;
+  n = cp_promise_values(L, p, 1);
+  return n >= 0 ? n + 1 : lua_error(L);
+}
+
+
+int cp_tostring (lua_State *L) {
+  const Promise *p = cp_args_check_promise(L, cp_context(L), 1);
+  lua_pushfstring(
+    L, "promise: %p (%s)", (const void *)p, state_names[p->state]);
+  return 1;
+}

@@ -1,0 +1,98 @@
+/*
+** core.h
+** What every file of the core shares: Lua's headers, the context of one
+** Lua state, assertions.
+**
+** Contracts of functions are written as in the Lua manual, [-o, +p, x]:
+** pops o values, pushes p; x says what it may raise: '-' nothing, 'm' only
+** memory errors, 'v' the error it documents, 'e' anything (it may run user
+** code).  Stack indices in parameters are absolute (positive).
+**
+** Layers, lowest first; each includes only what stands before it:
+**   core.h  node  queue  promise  args | host  resolve  reaction  combine
+**   construct  job  module.c
+** Nothing left of the bar ever runs user code; it allocates only to make an
+** object or an argument error.  Everything right of it may run anything.
+*/
+
+#ifndef CP_CORE_H
+#define CP_CORE_H
+
+/* All headers from outside stand here, above the pragma below. */
+#include <assert.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#if LUA_VERSION_NUM < 504
+#error "cpromise needs Lua 5.4 or later"
+#endif
+
+#define CP_VERSION "cpromise scm"
+
+#if defined(__GNUC__)
+#define CP_EXPORT extern __attribute__((visibility("default")))
+/* All names but the exported one stay inside the module, however built. */
+#pragma GCC visibility push(hidden)
+#else
+#define CP_EXPORT extern
+#endif
+
+#define cp_assert(c) assert(c)
+
+
+/* A first-in first-out list of objects, linked through their SLOT_LINK. */
+typedef struct Queue {
+  size_t n; /* objects in it */
+  int head; /* context slot of the first one; the last one's slot follows */
+  const void *last; /* identity of the last one, when n > 0 */
+} Queue;
+
+
+/*
+** One context per Lua state: there is no writable static data.  It is the
+** first upvalue of every function of the library, and its user values hold
+** every Lua value that belongs to no single promise.
+*/
+typedef struct Context {
+  Queue jobs; /* the microtask queue */
+  Queue rejections; /* rejected, and nobody handled them so far */
+  const void *promise_mt; /* identity of the metatable of promises */
+  lua_CFunction lua_next; /* Lua's own 'next', which makes no thenable */
+  unsigned int rest; /* reactions left of a batch that was interrupted */
+  unsigned char draining; /* jobs, or the loop's hook, are running */
+  unsigned char woken; /* a drain runs, or the loop promised one */
+  unsigned char edge; /* something was queued that the loop must know */
+  unsigned char mute; /* the loop's hook failed, and that was reported */
+} Context;
+
+enum {
+  CTX_JOBS = 1, /* first and last entry of the microtask queue */
+  CTX_REJECTIONS = 3, /* first and last of the unhandled rejections */
+  CTX_REST = 5, /* next reaction of the interrupted batch */
+  CTX_REST_SOURCE, /* and the promise whose batch it is */
+  CTX_WAKE, /* the loop's hook, or nil */
+  CTX_ON_UNHANDLED, /* the user's hook for rejections, or nil */
+  CTX_NODE_MT, /* metatable of nodes that are no promises */
+  CTX_AGGREGATE_MT, /* metatable of aggregate errors */
+  CTX_KEY_NEXT, /* the strings, so that using one never allocates */
+  CTX_KEY_CATCH,
+  CTX_KEY_CALL,
+  CTX_SELF, /* reason of a promise that is resolved with itself */
+  CTX_NO_MEMORY, /* reason where memory ran out */
+  CTX_OVERFLOW, /* reason where values do not fit on the stack */
+  CTX_SLOTS = CTX_OVERFLOW
+};
+
+#define CONTEXT lua_upvalueindex(1)
+
+/* [-0, +0, -] */
+static inline Context *cp_context (lua_State *L) {
+  return (Context *)lua_touserdata(L, CONTEXT);
+}
+
+#endif

@@ -1,0 +1,139 @@
+/*
+** host.c
+** See host.h.  Whatever a hook does, it runs protected; while the loop's hook
+** runs, 'drain' refuses, so that no job runs inside the call that queued it.
+*/
+
+#include "host.h"
+
+#include "args.h"
+
+
+/* How a line on standard error starts. */
+typedef enum Head { HEAD_REJECTION, HEAD_ERROR, HEAD_HOOK } Head;
+
+static const char *const heads[] = {
+  "cpromise: unhandled rejection: ",
+  "cpromise: unhandled error: ",
+  "cpromise: error in the hook for that: ",
+};
+
+
+/* (head, reason): print a line. */
+static int print_line (lua_State *L) {
+  size_t len;
+  const char *reason = luaL_tolstring(L, 2, &len);
+  fputs(heads[lua_tointeger(L, 1)], stderr);
+  fwrite(reason, 1, len, stderr);
+  fputs("\n", stderr);
+  fflush(stderr);
+  return 0;
+}
+
+
+static void print_report (lua_State *L, int reason, Head head) {
+  lua_pushcfunction(L, print_line);
+  lua_pushinteger(L, head);
+  lua_pushvalue(L, reason);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+    fprintf(stderr, "%s(a reason that can't be shown)\n", heads[head]);
+    lua_pop(L, 1);
+  }
+}
+
+
+void cp_host_report (lua_State *L, int reason, int promise) {
+  Head head = promise != 0 ? HEAD_REJECTION : HEAD_ERROR;
+  if (lua_getiuservalue(L, CONTEXT, CTX_ON_UNHANDLED) == LUA_TNIL) {
+    lua_pop(L, 1);
+    print_report(L, reason, head);
+    return;
+  }
+  lua_pushvalue(L, reason);
+  if (promise != 0)
+    lua_pushvalue(L, promise);
+  else
+    lua_pushnil(L);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+    print_report(L, reason, head);
+    print_report(L, lua_gettop(L), HEAD_HOOK);
+    lua_pop(L, 1);
+  }
+}
+
+
+void cp_host_report_rejections (lua_State *L) {
+  Context *ctx = cp_context(L);
+  int top = lua_gettop(L);
+  while (ctx->rejections.n > 0) {
+    const Promise *p = cp_queue_pop(L, &ctx->rejections);
+    if (!(p->flags & FLAG_HANDLED)) {
+      lua_getiuservalue(L, top + 1, SLOT_VALUE);
+      cp_host_report(L, top + 2, p->kind == KIND_MICROTASK ? 0 : top + 1);
+    }
+    lua_settop(L, top);
+  }
+}
+
+
+int cp_report (lua_State *L) {
+  lua_settop(L, 1);
+  cp_host_report(L, 1, 0);
+  return 0;
+}
+
+
+/*
+** A hook that raises is asked again at the next entry, and reported once
+** until it succeeds.  One that returns false (there is no loop) is asked
+** again when more is queued.
+*/
+void cp_host_call_loop (lua_State *L) {
+  Context *ctx = cp_context(L);
+  unsigned char draining = ctx->draining;
+  int status;
+  ctx->edge = 0;
+  if (lua_getiuservalue(L, CONTEXT, CTX_WAKE) == LUA_TNIL) {
+    lua_pop(L, 1);
+    return;
+  }
+  ctx->draining = 1;
+  status = lua_pcall(L, 0, 1, 0);
+  ctx->woken = (unsigned char)(status == LUA_OK && lua_toboolean(L, -1));
+  ctx->edge = (unsigned char)(status != LUA_OK);
+  if (status == LUA_OK)
+    ctx->mute = 0;
+  else if (!ctx->mute) {
+    ctx->mute = 1;
+    cp_host_report(L, lua_gettop(L), 0);
+  }
+  ctx->draining = draining;
+  lua_pop(L, 1);
+}
+
+
+int cp_setWake (lua_State *L) {
+  Context *ctx = cp_context(L);
+  if (!lua_isnoneornil(L, 1))
+    cp_args_check_callable(L, 1);
+  lua_settop(L, 1);
+  lua_setiuservalue(L, CONTEXT, CTX_WAKE);
+  if (!ctx->draining) {
+    ctx->woken = 0;
+    ctx->edge = (unsigned char)(ctx->jobs.n > 0 || ctx->rest > 0 ||
+                                ctx->rejections.n > 0);
+    cp_host_wake(L, ctx);
+  }
+  return 0;
+}
+
+
+int cp_onUnhandledRejection (lua_State *L) {
+  if (!lua_isnoneornil(L, 1))
+    cp_args_check_callable(L, 1);
+  lua_settop(L, 1);
+  lua_getiuservalue(L, CONTEXT, CTX_ON_UNHANDLED);
+  lua_insert(L, 1);
+  lua_setiuservalue(L, CONTEXT, CTX_ON_UNHANDLED);
+  return 1;
+}

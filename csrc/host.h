@@ -1,0 +1,39 @@
+/*
+** host.h
+** What the core tells the program around it: that jobs are waiting, and
+** that an error was handled by nobody.
+*/
+
+#ifndef CP_HOST_H
+#define CP_HOST_H
+
+#include "promise.h"
+
+/* Call the loop's hook. Only through cp_host_wake. [-0, +0, -] */
+void cp_host_call_loop (lua_State *L);
+
+/* Tell the loop that something was queued, if something was. Every function
+   that may queue ends with it, after its last change. [-0, +0, -] */
+static inline void cp_host_wake (lua_State *L, const Context *ctx) {
+  if (ctx->edge)
+    cp_host_call_loop(L);
+}
+
+/* Report the reason at 'reason', of the promise at 'promise' (0: of none):
+   to the user's hook, or else on standard error. [-0, +0, -] */
+void cp_host_report (lua_State *L, int reason, int promise);
+
+/* Report all rejections that are still unhandled. [-0, +0, -] */
+void cp_host_report_rejections (lua_State *L);
+
+/* report(reason): report an error of no promise. */
+int cp_report (lua_State *L);
+
+/* setWake(hook): the function to call when jobs are waiting; it returns
+   whether a drain will follow. */
+int cp_setWake (lua_State *L);
+
+/* onUnhandledRejection(hook): returns the previous one. */
+int cp_onUnhandledRejection (lua_State *L);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+** job.h
+** Running the microtask queue.
+*/
+
+#ifndef CP_JOB_H
+#define CP_JOB_H
+
+#include "promise.h"
+
+/* drain([max]) -> the number of jobs run */
+int cp_drain (lua_State *L);
+
+/* queueMicrotask(fn, ...) */
+int cp_queueMicrotask (lua_State *L);
+
+/* left() -> jobs that wait, rejections that were not reported */
+int cp_left (lua_State *L);
+
+/* inJob() -> whether a job is running */
+int cp_inJob (lua_State *L);
+
+Outcome cp_run_microtask (lua_State *L, Promise *node, const Promise *source);
+
+#endif

@@ -1,0 +1,165 @@
+/*
+** module.c
+** The module cpromise.core: what Lua sees of the core.
+*/
+
+#include "args.h"
+#include "combine.h"
+#include "construct.h"
+#include "host.h"
+#include "job.h"
+#include "reaction.h"
+#include "resolve.h"
+
+CP_EXPORT int luaopen_cpromise_core (lua_State *L);
+
+
+const Kind cp_kinds[KIND_COUNT] = {
+  [KIND_NEXT] = {cp_run_next, NULL},
+  [KIND_CATCH] = {cp_run_catch, NULL},
+  [KIND_BOTH] = {cp_run_both, NULL},
+  [KIND_PASS] = {cp_run_pass, NULL},
+  [KIND_FINALLY] = {cp_run_finally, NULL},
+  [KIND_FINALLY_WAIT] = {cp_run_finally_wait, NULL},
+  [KIND_FINALLY_END] = {cp_run_finally_end, NULL},
+  [KIND_ADOPT] = {cp_run_adopt, NULL},
+  [KIND_THENABLE] = {cp_run_thenable, NULL},
+  [KIND_ELEMENT] = {cp_run_element, cp_dead_element},
+  [KIND_KEYED] = {cp_run_element, cp_dead_element},
+  [KIND_MICROTASK] = {cp_run_microtask, NULL},
+};
+
+
+const luaL_Reg cp_functions[] = {
+  {"new", cp_new},
+  {"construct", cp_construct},
+  {"resolve", cp_Promise_resolve},
+  {"fulfill", cp_Promise_fulfill},
+  {"reject", cp_Promise_reject},
+  {"withResolvers", cp_withResolvers},
+  {"try", cp_try},
+  {"is", cp_is},
+  {"all", cp_all},
+  {"allSettled", cp_allSettled},
+  {"any", cp_any},
+  {"race", cp_race},
+  {"allKeyed", cp_allKeyed},
+  {"allSettledKeyed", cp_allSettledKeyed},
+  {"isAggregate", cp_isAggregate},
+  {"drain", cp_drain},
+  {"queueMicrotask", cp_queueMicrotask},
+  {"onUnhandledRejection", cp_onUnhandledRejection},
+  {"setWake", cp_setWake},
+  {"report", cp_report},
+  {"left", cp_left},
+  {"inJob", cp_inJob},
+  {NULL, NULL},
+};
+
+
+const luaL_Reg cp_methods[] = {
+  {"next", cp_next},
+  {"andThen", cp_next},
+  {"then", cp_next},
+  {"catch", cp_catch},
+  {"finally", cp_finally},
+  {"status", cp_status},
+  {NULL, NULL},
+};
+
+
+static const luaL_Reg metamethods[] = {
+  {"__tostring", cp_tostring},
+  {NULL, NULL},
+};
+
+
+static void set_text (lua_State *L, int context, int slot, const char *text) {
+  lua_pushstring(L, text);
+  lua_setiuservalue(L, context, slot);
+}
+
+
+/* Push a new context. */
+static Context *new_context (lua_State *L) {
+  int idx = lua_gettop(L) + 1;
+  Context *ctx = lua_newuserdatauv(L, sizeof(Context), CTX_SLOTS);
+  const Context empty = {{0, CTX_JOBS, NULL},
+    {0, CTX_REJECTIONS, NULL},
+    NULL,
+    NULL,
+    0,
+    0,
+    0,
+    0,
+    0};
+  *ctx = empty;
+  set_text(L, idx, CTX_KEY_NEXT, "next");
+  set_text(L, idx, CTX_KEY_CATCH, "catch");
+  set_text(L, idx, CTX_KEY_CALL, "__call");
+  set_text(L, idx, CTX_SELF, "TypeError: a promise can't resolve to itself");
+  set_text(L, idx, CTX_NO_MEMORY, "not enough memory");
+  set_text(L, idx, CTX_OVERFLOW, "stack overflow (too many values)");
+  lua_getglobal(L, "next");
+  ctx->lua_next = lua_tocfunction(L, -1);
+  lua_pop(L, 1);
+  return ctx;
+}
+
+
+/* Set the functions of 'list' in the table on the top, with the context and
+   the metatable (at 'context' and above it) as upvalues. */
+static void set_functions (lua_State *L, int context, const luaL_Reg *list) {
+  lua_pushvalue(L, context);
+  lua_pushvalue(L, context + 1);
+  luaL_setfuncs(L, list, 2);
+}
+
+
+/* Make the metatables that the context keeps. */
+static void set_metatables (lua_State *L, int context) {
+  lua_newtable(L);
+  lua_setiuservalue(L, context, CTX_NODE_MT);
+  lua_newtable(L);
+  lua_pushliteral(L, "AggregateError");
+  lua_setfield(L, -2, "__name");
+  lua_pushcfunction(L, cp_aggregate_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_setiuservalue(L, context, CTX_AGGREGATE_MT);
+}
+
+
+/* Fill the metatable of promises, at 'mt', with its table of methods, which
+   is left on the top. */
+static void fill_promise_mt (lua_State *L, int context, int mt) {
+  lua_pushvalue(L, mt);
+  set_functions(L, context, metamethods);
+  lua_pushliteral(L, "promise");
+  lua_setfield(L, mt, "__name");
+  lua_pushliteral(L, "promise");
+  lua_setfield(L, mt, "__metatable");
+  lua_pop(L, 1);
+  lua_newtable(L);
+  set_functions(L, context, cp_methods);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, mt, "__index");
+}
+
+
+int luaopen_cpromise_core (lua_State *L) {
+  int context = lua_gettop(L) + 1;
+  Context *ctx;
+  luaL_checkversion(L);
+  ctx = new_context(L);
+  lua_newtable(L);
+  ctx->promise_mt = lua_topointer(L, -1);
+  set_metatables(L, context);
+  fill_promise_mt(L, context, context + 1);
+  lua_newtable(L);
+  set_functions(L, context, cp_functions);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "methods");
+  lua_pushliteral(L, CP_VERSION);
+  lua_setfield(L, -2, "_VERSION");
+  return 1;
+}

@@ -1,0 +1,76 @@
+/*
+** node.c
+** See node.h.
+*/
+
+#include "node.h"
+
+
+static void init (Promise *p, KindId kind) {
+  p->state = STATE_PENDING;
+  p->kind = (unsigned char)kind;
+  p->flags = SWEEP_MIN << SWEEP_SHIFT;
+  p->generation = 0;
+  p->n = 0;
+  p->waiters = 0;
+}
+
+
+Promise *cp_promise_make (lua_State *L, KindId kind, int mt) {
+  Promise *p = lua_newuserdatauv(L, sizeof(Promise), PROMISE_SLOTS);
+  init(p, kind);
+  lua_pushvalue(L, mt);
+  lua_setmetatable(L, -2);
+  return p;
+}
+
+
+Promise *cp_node_new (lua_State *L, KindId kind, int slots) {
+  Promise *p = lua_newuserdatauv(L, sizeof(Promise), slots);
+  init(p, kind);
+  lua_getiuservalue(L, CONTEXT, CTX_NODE_MT);
+  lua_setmetatable(L, -2);
+  return p;
+}
+
+
+Promise *cp_promise_test (lua_State *L, const Context *ctx, int idx) {
+  int top = lua_gettop(L);
+  Promise *p = cp_promise_peek(L, ctx, idx);
+  lua_settop(L, top);
+  return p;
+}
+
+
+void cp_ring_append (lua_State *L, Promise *p, int idx, int node) {
+  if (p->waiters > 0) {
+    lua_getiuservalue(L, idx, SLOT_REACTIONS);
+    if (p->waiters == 1)
+      lua_pushvalue(L, -1);
+    else
+      lua_getiuservalue(L, -1, SLOT_LINK);
+    /* stack: last; first */
+    lua_setiuservalue(L, node, SLOT_LINK);
+    lua_pushvalue(L, node);
+    lua_setiuservalue(L, -2, SLOT_LINK);
+    lua_pop(L, 1);
+  }
+  p->waiters++;
+  cp_node_set(L, idx, SLOT_REACTIONS, node);
+}
+
+
+unsigned int cp_ring_take (lua_State *L, Promise *p, int idx) {
+  unsigned int n = p->waiters;
+  cp_assert(n > 0);
+  lua_getiuservalue(L, idx, SLOT_REACTIONS);
+  cp_node_clear(L, idx, SLOT_REACTIONS);
+  p->waiters = 0;
+  if (n > 1) {
+    lua_getiuservalue(L, -1, SLOT_LINK); /* the first one */
+    lua_pushnil(L);
+    lua_setiuservalue(L, -3, SLOT_LINK); /* opens the ring */
+    lua_remove(L, -2);
+  }
+  return n;
+}

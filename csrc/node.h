@@ -1,0 +1,148 @@
+/*
+** node.h
+** The object of the core, and the ring of reactions that each one owns.
+**
+** A derived promise is its own reaction record: until its handler runs it
+** holds the handler and hangs in the ring of the promise that it waits for;
+** afterwards the same slot holds its value.  So linking, queueing and
+** settling never allocate, and hence never raise.
+**
+** All Lua values live in user values of the object they belong to.  There
+** are no references in the registry and no finalizers, so cycles through
+** closures are collected like any other garbage.
+*/
+
+#ifndef CP_NODE_H
+#define CP_NODE_H
+
+#include "core.h"
+
+typedef enum State { STATE_PENDING, STATE_FULFILLED, STATE_REJECTED } State;
+
+/*
+** What a pending object is, and what its slots hold meanwhile.  The kind
+** is an index into 'cp_kinds' (promise.h): the layers below never name one.
+*/
+typedef enum KindId {
+  KIND_PLAIN, /* settled by its resolving functions; never a reaction */
+  KIND_NEXT, /* VALUE is the handler of a fulfilment */
+  KIND_CATCH, /* VALUE is the handler of a rejection */
+  KIND_BOTH, /* VALUE is a table with both handlers, {[1]=, [2]=} */
+  KIND_PASS, /* follows SOURCE; no handler */
+  KIND_FINALLY, /* VALUE is the handler */
+  KIND_FINALLY_WAIT, /* VALUE: promise whose outcome it takes, after SOURCE */
+  KIND_FINALLY_END, /* VALUE as before; takes its outcome in this job */
+  KIND_ADOPT, /* a job: start to follow SOURCE, a promise */
+  KIND_THENABLE, /* a job: call SOURCE, the method 'next' of VALUE */
+  KIND_ALL, /* an aggregate: VALUE is the table of results, n counts the */
+  KIND_ALL_SETTLED, /* elements that are missing, plus 1 while iterating */
+  KIND_ANY,
+  KIND_RACE, /* (VALUE is nil) */
+  KIND_ELEMENT, /* node: VALUE is the aggregate, n the index in its table */
+  KIND_KEYED, /* the same, and the slot KEY holds the key in its table */
+  KIND_MICROTASK, /* node: VALUE is the function, or {f, args...} if PACKED */
+  KIND_COUNT
+} KindId;
+
+enum {
+  FLAG_LISTED = 1, /* in the queue or in the list of rejections */
+  FLAG_HANDLED = 2, /* somebody looks at its outcome */
+  FLAG_EMPTY = 4, /* fulfilled with no value at all */
+  FLAG_PACKED = 8, /* VALUE is a table {[0] = how many, ...} */
+  FLAG_PLAIN = 16 /* element: SOURCE is no promise but the value itself */
+};
+
+#define FLAGS_SHAPE (FLAG_EMPTY | FLAG_PACKED)
+
+/* The length at which a ring is swept next is 2^(bits 8 to 12 of flags). */
+#define SWEEP_SHIFT 8
+#define SWEEP_MASK (31u << SWEEP_SHIFT)
+#define SWEEP_MIN 3
+
+/*
+** 16 bytes and four user values make an object of 120 bytes, the largest
+** that stays in glibc's fast bins: a fifth slot costs a third more.
+*/
+typedef struct Promise {
+  unsigned char state; /* a State; changes once */
+  unsigned char kind; /* a KindId; meaningful while pending */
+  unsigned short flags;
+  unsigned int generation; /* moves on whenever it is resolved */
+  unsigned int n; /* aggregate: elements missing; element: its index */
+  unsigned int waiters; /* reactions in its ring */
+} Promise;
+
+enum {
+  SLOT_VALUE = 1, /* pending: see KindId; settled: the value or reason */
+  SLOT_LINK, /* the next object in whichever one list this one is in */
+  SLOT_SOURCE, /* the promise it waits for; nil when it waits for none */
+  SLOT_REACTIONS, /* the last object of its ring of reactions */
+  SLOT_KEY = SLOT_REACTIONS, /* keyed element: it has no reactions */
+  PROMISE_SLOTS = SLOT_REACTIONS,
+  NODE_SLOTS = SLOT_SOURCE
+};
+
+/* Second upvalue of every function that makes promises. */
+#define PROMISE_MT lua_upvalueindex(2)
+
+
+/* The object at 'idx', which is known to be one. [-0, +0, -] */
+static inline Promise *cp_node_at (lua_State *L, int idx) {
+  return (Promise *)lua_touserdata(L, idx);
+}
+
+
+/* Copy the value at 'from' into a slot of the object at 'idx'. [-0, +0, -] */
+static inline void cp_node_set (lua_State *L, int idx, int slot, int from) {
+  lua_pushvalue(L, from);
+  lua_setiuservalue(L, idx, slot);
+}
+
+
+/* Clear a slot of the object at 'idx'. [-0, +0, -] */
+static inline void cp_node_clear (lua_State *L, int idx, int slot) {
+  lua_pushnil(L);
+  lua_setiuservalue(L, idx, slot);
+}
+
+
+/* Push a new pending promise whose metatable is at 'mt'. [-0, +1, m] */
+Promise *cp_promise_make (lua_State *L, KindId kind, int mt);
+
+/* The same where the metatable is an upvalue. [-0, +1, m] */
+static inline Promise *cp_promise_new (lua_State *L, KindId kind) {
+  return cp_promise_make(L, kind, PROMISE_MT);
+}
+
+/* Push a new pending node, which is no promise for Lua. [-0, +1, m] */
+Promise *cp_node_new (lua_State *L, KindId kind, int slots);
+
+/* The promise at 'idx' (any index), with its metatable pushed; or NULL, and
+   perhaps one pushed, if the value there is none of this library.
+   [-0, +(0|1), -] */
+static inline Promise *
+cp_promise_peek (lua_State *L, const Context *ctx, int idx) {
+  Promise *p = (Promise *)lua_touserdata(L, idx);
+  if (p == NULL || !lua_getmetatable(L, idx))
+    return NULL;
+  return lua_topointer(L, -1) == ctx->promise_mt ? p : NULL;
+}
+
+/* The same, with nothing pushed. [-0, +0, -] */
+Promise *cp_promise_test (lua_State *L, const Context *ctx, int idx);
+
+/*
+** The ring: SLOT_REACTIONS is its last object, whose SLOT_LINK is the first
+** one, so that appending takes constant time.  A ring of one has no link.
+*/
+
+/* Append the object at 'node', which is in no list, to the ring of p, which
+   is at 'idx'. [-0, +0, -] */
+void cp_ring_append (lua_State *L, Promise *p, int idx, int node);
+
+/* Empty the ring, which is not empty, of p, which is at 'idx'; push its first
+   object, linked to the others, and return how many there were.
+   [-0, +1, -] */
+unsigned int cp_ring_take (lua_State *L, Promise *p, int idx);
+
+#endif

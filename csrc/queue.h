@@ -1,0 +1,24 @@
+/*
+** queue.h
+** The lists of the context: the microtask queue, and the rejections that
+** nobody has handled.
+**
+** Invariant: an object is in at most one list (a ring, or one of these), and
+** FLAG_LISTED says that it is in one of these.  One that is in none has no
+** link.  An object that was pushed is kept alive by the context.
+*/
+
+#ifndef CP_QUEUE_H
+#define CP_QUEUE_H
+
+#include "node.h"
+
+/* Append p, which is at 'idx' and in no list, to a list of the context.
+   [-0, +0, -] */
+void cp_queue_push (lua_State *L, Queue *q, Promise *p, int idx);
+
+/* Push the first object of a list that is not empty, and unlink it.
+   [-0, +1, -] */
+Promise *cp_queue_pop (lua_State *L, Queue *q);
+
+#endif

@@ -1,0 +1,260 @@
+/*
+** reaction.c
+** See reaction.h.
+*/
+
+#include "reaction.h"
+
+#include "args.h"
+#include "host.h"
+#include "resolve.h"
+
+
+/*
+** {================================================================
+** The methods
+** =================================================================
+*/
+
+/* Stack positions of the methods. */
+enum { ARG_SELF = 1, ARG_1, ARG_2, THE_METATABLE, THE_DERIVED };
+
+
+/* Check the arguments: the promise that the method was called on. */
+static Promise *check_self (lua_State *L, const Context *ctx) {
+  Promise *p;
+  lua_settop(L, ARG_2);
+  p = cp_promise_peek(L, ctx, ARG_SELF);
+  if (p == NULL)
+    cp_args_type_error(L, ARG_SELF, "promise");
+  return p;
+}
+
+
+/* Push the promise that reacts to p, the promise at ARG_SELF; 'handler' is
+   what it holds until then. */
+static void derive (lua_State *L, Promise *p, KindId kind, int handler) {
+  cp_promise_make(L, kind, THE_METATABLE);
+  cp_node_set(L, THE_DERIVED, SLOT_VALUE, handler);
+  cp_promise_link(L, p, ARG_SELF, THE_DERIVED);
+}
+
+
+/* Replace the first of two handlers by a table of both. */
+static void pair_handlers (lua_State *L) {
+  lua_createtable(L, 2, 0);
+  lua_pushvalue(L, ARG_1);
+  lua_rawseti(L, -2, 1);
+  lua_pushvalue(L, ARG_2);
+  lua_rawseti(L, -2, 2);
+  lua_replace(L, ARG_1);
+}
+
+
+int cp_next (lua_State *L) {
+  const Context *ctx = cp_context(L);
+  Promise *p = check_self(L, ctx);
+  if (lua_isnil(L, ARG_2) || !cp_args_callable(L, ARG_2))
+    derive(L, p, cp_args_callable(L, ARG_1) ? KIND_NEXT : KIND_PASS, ARG_1);
+  else if (!cp_args_callable(L, ARG_1))
+    derive(L, p, KIND_CATCH, ARG_2);
+  else {
+    pair_handlers(L);
+    derive(L, p, KIND_BOTH, ARG_1);
+  }
+  cp_host_wake(L, ctx);
+  return 1;
+}
+
+
+/* p:catch and p:finally, which take one handler. */
+static int derive_one (lua_State *L, KindId kind) {
+  const Context *ctx = cp_context(L);
+  Promise *p = check_self(L, ctx);
+  derive(L, p, cp_args_callable(L, ARG_1) ? kind : KIND_PASS, ARG_1);
+  cp_host_wake(L, ctx);
+  return 1;
+}
+
+
+int cp_catch (lua_State *L) {
+  return derive_one(L, KIND_CATCH);
+}
+
+
+int cp_finally (lua_State *L) {
+  return derive_one(L, KIND_FINALLY);
+}
+
+/* }================================================================ */
+
+
+/*
+** {================================================================
+** Handlers
+** =================================================================
+*/
+
+/* Call the handler on the top with all values of the source, and resolve
+   with its results. [-1, +any, -] */
+static Outcome
+call_handler (lua_State *L, Promise *node, const Promise *source) {
+  int n = cp_promise_values(L, source, AT_SOURCE);
+  if (n >= 0 && lua_pcall(L, n, LUA_MULTRET, 0) == LUA_OK)
+    return cp_resolve(L, node, AT_NODE, lua_gettop(L) - AT_WORK + 1);
+  cp_promise_settle(L, node, AT_NODE, STATE_REJECTED);
+  return SETTLED;
+}
+
+
+Outcome cp_run_next (lua_State *L, Promise *node, const Promise *source) {
+  if (source->state == STATE_FULFILLED) {
+    lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
+    return call_handler(L, node, source);
+  }
+  cp_promise_copy(L, node, AT_NODE, AT_SOURCE);
+  return SETTLED;
+}
+
+
+Outcome cp_run_catch (lua_State *L, Promise *node, const Promise *source) {
+  if (source->state == STATE_FULFILLED)
+    return cp_resolve_as(L, node, AT_NODE, AT_SOURCE);
+  lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
+  return call_handler(L, node, source);
+}
+
+
+Outcome cp_run_both (lua_State *L, Promise *node, const Promise *source) {
+  lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
+  lua_rawgeti(L, -1, source->state == STATE_FULFILLED ? 1 : 2);
+  lua_remove(L, -2);
+  return call_handler(L, node, source);
+}
+
+/* }================================================================ */
+
+
+/*
+** {================================================================
+** finally
+**
+** ECMA-262 27.2.5.3 builds it of three promises: the one that is returned,
+** that of the handler's result, and one that follows the latter and gives
+** the original outcome. In time that is: the job of the handler; the job in
+** which its result is known (KIND_FINALLY_WAIT); and one job more, for the
+** returned promise to follow (KIND_FINALLY_END). So the returned promise
+** alone can do it all, and settles in the very tick of the standard.
+** =================================================================
+*/
+
+/* (metatable) -> a new promise. */
+static int make_promise (lua_State *L) {
+  cp_promise_make(L, KIND_PLAIN, 1);
+  return 1;
+}
+
+
+/* Push a new promise, or why there is none. */
+static int push_promise (lua_State *L) {
+  lua_pushcfunction(L, make_promise);
+  lua_pushvalue(L, PROMISE_MT);
+  return lua_pcall(L, 1, 1, 0) == LUA_OK;
+}
+
+
+/* Go on in a job of its own. */
+static Outcome requeue (lua_State *L, Promise *node, KindId kind) {
+  node->kind = (unsigned char)kind;
+  cp_queue_push(L, &cp_context(L)->jobs, node, AT_NODE);
+  return LEFT;
+}
+
+
+/* Let the node wait for the promise at 'idx'. */
+static Outcome wait_for (lua_State *L, Promise *node, int idx, KindId kind) {
+  node->kind = (unsigned char)kind;
+  cp_promise_link(L, cp_node_at(L, idx), idx, AT_NODE);
+  return LEFT;
+}
+
+
+/* Whether a value can be passed on without a look at its 'next'. */
+static int is_inert (lua_State *L, int idx) {
+  int type = lua_type(L, idx);
+  if (type != LUA_TTABLE && type != LUA_TUSERDATA)
+    return 1;
+  if (lua_getmetatable(L, idx)) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  if (cp_resolve_look(L, idx) == SHAPE_VALUE)
+    return 1;
+  lua_pop(L, 1);
+  return 0;
+}
+
+
+Outcome cp_run_finally (lua_State *L, Promise *node, const Promise *source) {
+  (void)source;
+  lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
+  if (lua_pcall(L, 0, 1, 0) != LUA_OK) {
+    cp_promise_settle(L, node, AT_NODE, STATE_REJECTED);
+    return SETTLED;
+  }
+  /* stack: source; node; next; result */
+  cp_node_set(L, AT_NODE, SLOT_VALUE, AT_SOURCE);
+  if (cp_promise_test(L, cp_context(L), AT_WORK) != NULL)
+    return wait_for(L, node, AT_WORK, KIND_FINALLY_WAIT);
+  if (is_inert(L, AT_WORK))
+    return requeue(L, node, KIND_FINALLY_WAIT);
+  if (!push_promise(L)) {
+    cp_promise_settle(L, node, AT_NODE, STATE_REJECTED);
+    return SETTLED;
+  }
+  lua_insert(L, AT_WORK);
+  cp_resolve(L, cp_node_at(L, AT_WORK), AT_WORK, 1);
+  return wait_for(L, node, AT_WORK, KIND_FINALLY_WAIT);
+}
+
+
+/* The original value may be a thenable (of 'fulfill'): follow a promise that
+   is resolved with it, as the standard does. */
+static Outcome follow_original (lua_State *L, Promise *node) {
+  int idx = lua_gettop(L) + 1;
+  if (!push_promise(L)) {
+    cp_promise_settle(L, node, AT_NODE, STATE_REJECTED);
+    return SETTLED;
+  }
+  cp_resolve_as(L, cp_node_at(L, idx), idx, AT_WORK);
+  cp_node_clear(L, AT_NODE, SLOT_VALUE);
+  return wait_for(L, node, idx, KIND_PASS);
+}
+
+
+/* The handler's result is known (no source: it was a value). */
+Outcome
+cp_run_finally_wait (lua_State *L, Promise *node, const Promise *source) {
+  const Promise *original;
+  if (source != NULL && source->state == STATE_REJECTED) {
+    cp_node_set(L, AT_NODE, SLOT_VALUE, AT_SOURCE);
+    return requeue(L, node, KIND_FINALLY_END);
+  }
+  lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
+  original = cp_node_at(L, AT_WORK);
+  cp_promise_first(L, original, AT_WORK);
+  /* stack: source; node; next; original promise; its value */
+  if (original->state == STATE_FULFILLED && !is_inert(L, AT_WORK + 1))
+    return follow_original(L, node);
+  return requeue(L, node, KIND_FINALLY_END);
+}
+
+
+Outcome
+cp_run_finally_end (lua_State *L, Promise *node, const Promise *source) {
+  (void)source;
+  lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
+  return cp_resolve_as(L, node, AT_NODE, AT_WORK);
+}
+
+/* }================================================================ */

@@ -1,0 +1,358 @@
+/*
+** resolve.c
+** See resolve.h.  A promise is locked (its generation moves on) before any
+** code of the user's may run, so that nothing can resolve it twice.
+*/
+
+#include "resolve.h"
+
+#include "args.h"
+#include "host.h"
+
+
+/*
+** {================================================================
+** Fulfilment with any number of values
+** =================================================================
+*/
+
+/* Turn the arguments into a table, {[0] = how many, ...}. */
+static int pack (lua_State *L) {
+  int n = lua_gettop(L);
+  int i;
+  lua_createtable(L, n, 1);
+  lua_insert(L, 1);
+  lua_pushinteger(L, n);
+  lua_rawseti(L, 1, 0);
+  for (i = n; i >= 1; i--)
+    lua_rawseti(L, 1, i);
+  return 1;
+}
+
+
+static void fulfill_packed (lua_State *L, Promise *p, int idx, int n) {
+  lua_pushcfunction(L, pack);
+  lua_insert(L, -n - 1);
+  if (lua_pcall(L, n, 1, 0) == LUA_OK) {
+    p->flags |= FLAG_PACKED;
+    cp_promise_settle(L, p, idx, STATE_FULFILLED);
+  }
+  else
+    cp_promise_settle(L, p, idx, STATE_REJECTED); /* out of memory */
+}
+
+
+void cp_fulfill (lua_State *L, Promise *p, int idx, int n) {
+  if (n == 1)
+    cp_promise_settle(L, p, idx, STATE_FULFILLED);
+  else if (n == 0) {
+    p->flags |= FLAG_EMPTY;
+    lua_pushnil(L);
+    cp_promise_settle(L, p, idx, STATE_FULFILLED);
+  }
+  else if (lua_checkstack(L, 2))
+    fulfill_packed(L, p, idx, n);
+  else {
+    lua_pop(L, n);
+    cp_promise_refuse(L, p, idx, CTX_NO_MEMORY);
+  }
+}
+
+/* }================================================================ */
+
+
+/*
+** {================================================================
+** The resolution procedure
+** =================================================================
+*/
+
+/* (key "next", table) -> its method. May run a metamethod. */
+static int get_next (lua_State *L) {
+  lua_pushvalue(L, 1);
+  lua_gettable(L, 2);
+  return 1;
+}
+
+
+/* (key "next", key "catch", userdata) -> its methods. */
+static int get_methods (lua_State *L) {
+  lua_pushvalue(L, 1);
+  if (lua_gettable(L, 3) == LUA_TNIL)
+    return 0;
+  lua_pushvalue(L, 2);
+  lua_gettable(L, 3);
+  return 2;
+}
+
+
+/* Push the field 'next' of a table that has a metatable. */
+static Shape look_at_table (lua_State *L, int idx) {
+  lua_pushcfunction(L, get_next);
+  lua_getiuservalue(L, CONTEXT, CTX_KEY_NEXT);
+  lua_pushvalue(L, idx);
+  return lua_pcall(L, 2, 1, 0) == LUA_OK ? SHAPE_THENABLE : SHAPE_ERROR;
+}
+
+
+/* Push the method 'next' of a userdata. One that has no 'catch', or can't be
+   asked, is a value: many userdata have a 'next' of another meaning. */
+static Shape look_at_userdata (lua_State *L, int idx) {
+  lua_pushcfunction(L, get_methods);
+  lua_getiuservalue(L, CONTEXT, CTX_KEY_NEXT);
+  lua_getiuservalue(L, CONTEXT, CTX_KEY_CATCH);
+  lua_pushvalue(L, idx);
+  if (lua_pcall(L, 3, 2, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    return SHAPE_VALUE;
+  }
+  if (!cp_args_callable(L, lua_gettop(L))) {
+    lua_pop(L, 2);
+    return SHAPE_VALUE;
+  }
+  lua_pop(L, 1);
+  return SHAPE_THENABLE;
+}
+
+
+Shape cp_resolve_look (lua_State *L, int idx) {
+  Context *ctx = cp_context(L);
+  Shape shape = SHAPE_THENABLE;
+  int is_table = lua_istable(L, idx);
+  if (lua_getmetatable(L, idx)) {
+    lua_pop(L, 1);
+    shape = is_table ? look_at_table(L, idx) : look_at_userdata(L, idx);
+  }
+  else if (is_table) {
+    lua_getiuservalue(L, CONTEXT, CTX_KEY_NEXT);
+    lua_rawget(L, idx);
+  }
+  else
+    return SHAPE_VALUE;
+  if (shape != SHAPE_THENABLE)
+    return shape;
+  if (cp_args_callable(L, lua_gettop(L)) &&
+      (ctx->lua_next == NULL || lua_tocfunction(L, -1) != ctx->lua_next))
+    return SHAPE_THENABLE;
+  lua_pop(L, 1);
+  return SHAPE_VALUE;
+}
+
+
+/* Queue the job by which p starts to follow. The value on the top becomes its
+   SOURCE. [-1, +0, -] */
+static Outcome lock_in (lua_State *L, Promise *p, int idx, KindId kind) {
+  lua_setiuservalue(L, idx, SLOT_SOURCE);
+  p->kind = (unsigned char)kind;
+  cp_queue_push(L, &cp_context(L)->jobs, p, idx);
+  return LEFT;
+}
+
+
+static Outcome
+follow_promise (lua_State *L, Promise *p, int idx, int target) {
+  if (p == cp_node_at(L, target)) {
+    cp_promise_refuse(L, p, idx, CTX_SELF);
+    return SETTLED;
+  }
+  cp_node_clear(L, idx, SLOT_VALUE);
+  lua_pushvalue(L, target);
+  return lock_in(L, p, idx, KIND_ADOPT);
+}
+
+
+/* Resolve with the object at 'first', the first of n values. [-n, +0, -] */
+static Outcome
+resolve_with_object (lua_State *L, Promise *p, int idx, int first) {
+  Outcome outcome;
+  p->generation++;
+  if (cp_promise_test(L, cp_context(L), first) != NULL)
+    outcome = follow_promise(L, p, idx, first);
+  else
+    switch (cp_resolve_look(L, first)) {
+      case SHAPE_THENABLE:
+        cp_node_set(L, idx, SLOT_VALUE, first);
+        outcome = lock_in(L, p, idx, KIND_THENABLE);
+        break;
+      case SHAPE_ERROR:
+        cp_promise_settle(L, p, idx, STATE_REJECTED);
+        outcome = SETTLED;
+        break;
+      default:
+        cp_fulfill(L, p, idx, lua_gettop(L) - first + 1);
+        return SETTLED;
+    }
+  lua_settop(L, first - 1);
+  return outcome;
+}
+
+
+Outcome cp_resolve_slow (lua_State *L, Promise *p, int idx, int n) {
+  int first = lua_gettop(L) - n + 1;
+  if (n > 1 && !lua_checkstack(L, LUA_MINSTACK)) {
+    lua_settop(L, first - 1);
+    cp_promise_refuse(L, p, idx, CTX_NO_MEMORY);
+    return SETTLED;
+  }
+  if (n > 0 && (lua_istable(L, first) || lua_isuserdata(L, first)))
+    return resolve_with_object(L, p, idx, first);
+  cp_fulfill(L, p, idx, n);
+  return SETTLED;
+}
+
+
+Outcome cp_resolve_as (lua_State *L, Promise *p, int idx, int source) {
+  const Promise *s = cp_node_at(L, source);
+  int type, n;
+  if (s->state == STATE_FULFILLED && !(s->flags & FLAG_EMPTY)) {
+    cp_promise_first(L, s, source);
+    type = lua_type(L, -1);
+    lua_pop(L, 1);
+    if (type == LUA_TTABLE || type == LUA_TUSERDATA) {
+      n = cp_promise_values(L, s, source);
+      if (n > 0)
+        return cp_resolve(L, p, idx, n);
+      cp_promise_settle(L, p, idx, STATE_REJECTED);
+      return SETTLED;
+    }
+  }
+  cp_promise_copy(L, p, idx, source);
+  return SETTLED;
+}
+
+/* }================================================================ */
+
+
+/*
+** {================================================================
+** Resolving functions: upvalues (context, promise[, generation])
+** =================================================================
+*/
+
+#define OWNER lua_upvalueindex(2)
+
+
+static int resolve_if (lua_State *L, unsigned int generation) {
+  Promise *p = cp_node_at(L, OWNER);
+  if (p->state == STATE_PENDING && p->generation == generation) {
+    if (cp_resolve(L, p, OWNER, lua_gettop(L)) == SETTLED)
+      cp_promise_announce(L, p, OWNER);
+    cp_host_wake(L, cp_context(L));
+  }
+  return 0;
+}
+
+
+static int reject_if (lua_State *L, unsigned int generation) {
+  Promise *p = cp_node_at(L, OWNER);
+  if (p->state == STATE_PENDING && p->generation == generation) {
+    lua_settop(L, 1);
+    cp_promise_settle(L, p, OWNER, STATE_REJECTED);
+    cp_promise_announce(L, p, OWNER);
+    cp_host_wake(L, cp_context(L));
+  }
+  return 0;
+}
+
+
+static int resolve (lua_State *L) {
+  return resolve_if(L, 0);
+}
+
+
+static int reject (lua_State *L) {
+  return reject_if(L, 0);
+}
+
+
+static unsigned int own_generation (lua_State *L) {
+  return (unsigned int)lua_tointeger(L, lua_upvalueindex(3));
+}
+
+
+static int resolve_later (lua_State *L) {
+  return resolve_if(L, own_generation(L));
+}
+
+
+static int reject_later (lua_State *L) {
+  return reject_if(L, own_generation(L));
+}
+
+
+void cp_push_resolve (lua_State *L, int idx) {
+  lua_pushvalue(L, CONTEXT);
+  lua_pushvalue(L, idx);
+  lua_pushcclosure(L, resolve, 2);
+}
+
+
+void cp_push_reject (lua_State *L, int idx) {
+  lua_pushvalue(L, CONTEXT);
+  lua_pushvalue(L, idx);
+  lua_pushcclosure(L, reject, 2);
+}
+
+/* }================================================================ */
+
+
+/*
+** {================================================================
+** Jobs and reactions
+** =================================================================
+*/
+
+/* A reaction without a handler, and a promise that follows another. */
+Outcome cp_run_pass (lua_State *L, Promise *node, const Promise *source) {
+  (void)source;
+  return cp_resolve_as(L, node, AT_NODE, AT_SOURCE);
+}
+
+
+/* The job of ECMA-262 27.2.2.2 for a promise of our own: its 'next' is known
+   and needs no resolving functions. */
+Outcome cp_run_adopt (lua_State *L, Promise *node, const Promise *source) {
+  (void)source;
+  node->kind = KIND_PASS;
+  cp_promise_link(L, cp_node_at(L, AT_SOURCE), AT_SOURCE, AT_NODE);
+  return LEFT;
+}
+
+
+/* Arguments: context; promise; generation; thenable; its method 'next'. */
+static int call_thenable (lua_State *L) {
+  lua_insert(L, 4); /* the method, below the thenable */
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
+  lua_pushcclosure(L, resolve_later, 3);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
+  lua_pushcclosure(L, reject_later, 3);
+  /* stack: context; promise; generation; next; thenable; resolve; reject */
+  lua_call(L, 3, 0);
+  return 0;
+}
+
+
+/* The job of ECMA-262 27.2.2.2, NewPromiseResolveThenableJob. */
+Outcome cp_run_thenable (lua_State *L, Promise *node, const Promise *source) {
+  unsigned int generation = node->generation;
+  (void)source;
+  lua_pushcfunction(L, call_thenable);
+  lua_pushvalue(L, CONTEXT);
+  lua_pushvalue(L, AT_NODE);
+  lua_pushinteger(L, generation);
+  lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
+  lua_pushvalue(L, AT_SOURCE);
+  cp_node_clear(L, AT_NODE, SLOT_VALUE);
+  node->kind = KIND_PLAIN;
+  if (lua_pcall(L, 5, 0, 0) == LUA_OK || node->state != STATE_PENDING ||
+      node->generation != generation)
+    return LEFT;
+  cp_promise_settle(L, node, AT_NODE, STATE_REJECTED);
+  return SETTLED;
+}
+
+/* }================================================================ */

@@ -1,0 +1,56 @@
+/*
+** resolve.h
+** The resolution procedure (ECMA-262 27.2.1.3.2, Promise Resolve Functions)
+** and the functions that a promise is resolved with.
+*/
+
+#ifndef CP_RESOLVE_H
+#define CP_RESOLVE_H
+
+#include "promise.h"
+
+/* Only through cp_resolve. */
+Outcome cp_resolve_slow (lua_State *L, Promise *p, int idx, int n);
+
+/* Resolve p, at 'idx', an open promise or a reaction that has run, with the n
+   values on the top: fulfil it, or lock it to follow the first of them. The
+   caller announces it if it has settled. [-n, +0, -] */
+static inline Outcome cp_resolve (lua_State *L, Promise *p, int idx, int n) {
+  if (n == 1) { /* nearly always, and mostly no object */
+    int type = lua_type(L, -1);
+    if (type != LUA_TTABLE && type != LUA_TUSERDATA) {
+      cp_promise_settle(L, p, idx, STATE_FULFILLED);
+      return SETTLED;
+    }
+  }
+  return cp_resolve_slow(L, p, idx, n);
+}
+
+/* Resolve p, at 'idx', with all values, or reject it with the reason, of the
+   settled promise at 'source'. [-0, +0, -] */
+Outcome cp_resolve_as (lua_State *L, Promise *p, int idx, int source);
+
+/* Fulfil the pending p, at 'idx', with the n values on the top, whatever they
+   are; or reject it if memory runs out. [-n, +0, -] */
+void cp_fulfill (lua_State *L, Promise *p, int idx, int n);
+
+/* What a value is to the resolution procedure. */
+typedef enum Shape {
+  SHAPE_VALUE, /* a value like any other */
+  SHAPE_THENABLE, /* has a method 'next', which has been pushed */
+  SHAPE_ERROR /* looking raised an error, which has been pushed */
+} Shape;
+
+/* Look at the object (table or userdata) at 'idx'. [-0, +(0|1), -] */
+Shape cp_resolve_look (lua_State *L, int idx);
+
+/* Push the functions that resolve and reject the open promise at 'idx'.
+   [-0, +1, m] */
+void cp_push_resolve (lua_State *L, int idx);
+void cp_push_reject (lua_State *L, int idx);
+
+Outcome cp_run_pass (lua_State *L, Promise *node, const Promise *source);
+Outcome cp_run_adopt (lua_State *L, Promise *node, const Promise *source);
+Outcome cp_run_thenable (lua_State *L, Promise *node, const Promise *source);
+
+#endif

@@ -1,0 +1,55 @@
+--- Argument errors of the functions written in Lua, in the form of Lua's own.
+
+local check = {}
+
+-- The level of the innermost Lua function above the one that called `fail`:
+-- nearly always 3, more if it was called through pcall.
+local function calling_level()
+  local level = 4
+  local info = debug.getinfo(level, "l")
+  while info and info.currentline < 0 do
+    level = level + 1
+    info = debug.getinfo(level, "l")
+  end
+  return info and level - 1 or 3
+end
+
+--- Raise `bad argument` at the line that called the caller of this.
+---@param arg integer  which argument
+---@param name string  the function's name
+---@param message string
+function check.fail(arg, name, message)
+  error(("bad argument #%d to '%s' (%s)"):format(arg, name, message),
+    calling_level())
+end
+
+--- Why `v` can't be an argument of the type `expected`: for `fail`.
+---@param expected string
+---@param v any
+---@return string
+function check.expected(expected, v)
+  local mt = getmetatable(v)
+  local name = type(mt) == "table" and rawget(mt, "__name")
+  return ("%s expected, got %s"):format(
+    expected, type(name) == "string" and name or type(v))
+end
+
+--- Whether `v` is a function or has `__call`.
+---@param v any
+---@return boolean
+function check.callable(v)
+  if type(v) == "function" then return true end
+  local mt = getmetatable(v)
+  return type(mt) == "table" and rawget(mt, "__call") ~= nil
+end
+
+--- Why `v` is no time in seconds, or nil if it is one.
+---@param v any
+---@return string?
+function check.not_seconds(v)
+  if type(v) ~= "number" then return check.expected("number", v) end
+  if v ~= v then return "not a number (NaN)" end
+  if v < 0 then return "must not be negative" end
+end
+
+return check

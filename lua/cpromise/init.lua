@@ -1,0 +1,68 @@
+--- Promises with the semantics of ECMAScript. The functions are described in
+--- types/cpromise.lua, and the semantics in docs/semantics.md.
+
+local core = require "cpromise.core"
+local loop = require "cpromise.loop"
+local promisify = require "cpromise.promisify"
+local time = require "cpromise.time"
+
+local Promise = {
+  _VERSION = core._VERSION,
+
+  new = core.new,
+  resolve = core.resolve,
+  fulfill = core.fulfill,
+  reject = core.reject,
+  withResolvers = core.withResolvers,
+  try = core.try,
+  is = core.is,
+
+  all = core.all,
+  allSettled = core.allSettled,
+  any = core.any,
+  race = core.race,
+  allKeyed = core.allKeyed,
+  allSettledKeyed = core.allSettledKeyed,
+  isAggregate = core.isAggregate,
+
+  drain = core.drain,
+  queueMicrotask = core.queueMicrotask,
+  run = loop.run,
+  setLoop = loop.set,
+  loop = loop.get,
+
+  delay = time.delay,
+  promisify = promisify,
+
+  onUnhandledRejection = core.onUnhandledRejection,
+}
+
+local function count(n, singular, plural)
+  return ("%d %s"):format(n, n == 1 and singular or plural)
+end
+
+-- Runs when the Lua state closes: a program that forgot to run its jobs is
+-- told so. (A finalizer on the promises themselves could not tell this from
+-- ordinary garbage, and would cost every one of them.)
+local function report_what_is_left()
+  local jobs, rejections = core.left()
+  local parts = {}
+  if jobs > 0 then
+    parts[#parts + 1] = count(jobs, "job", "jobs") .. " never ran"
+  end
+  if rejections > 0 then
+    parts[#parts + 1] =
+      count(rejections, "rejection was", "rejections were") ..
+      " never reported"
+  end
+  if #parts > 0 then
+    io.stderr:write("cpromise: ", table.concat(parts, " and "),
+      "; end the program with Promise.run()\n")
+  end
+end
+
+return setmetatable(Promise, {
+  __name = "cpromise",
+  __call = core.construct,
+  sentinel = setmetatable({}, {__gc = report_what_is_left}),
+})

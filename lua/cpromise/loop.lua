@@ -1,0 +1,139 @@
+--- The loop that a program already has, and how promises use it.
+---
+--- A loop is a table of functions (called without `self`):
+---
+--- * `wake(drain)`: jobs are waiting, which was not so before. See that
+---   `drain()` is called soon, not before `wake` returns, and that the loop
+---   doesn't end or sleep before. `drain` takes nothing and never raises.
+---   It may be asked again before it has happened.
+--- * `step()`: run the loop once, waiting if need be. Returns false when
+---   nothing is alive in it, so that waiting would have no end.
+--- * `now()`: seconds since any fixed moment, never going back.
+--- * `timer(seconds, fn)`: call `fn()` once, that much later and in order of
+---   time; keeps the loop alive till then. Returns a handle. An error in `fn`
+---   must not harm the loop: call it through `loop.call`.
+--- * `cancel(handle)`: the timer won't fire; without effect if it has.
+--- * `inside()`: whether one of the loop's callbacks is running.
+---
+--- For a game, say, that draws sixty frames a second and calls `frame` in
+--- each, this is a whole loop:
+---
+---     local loop, timers, pending, running = {}, {}, nil, false
+---     function loop.wake(drain) pending = drain end
+---     function loop.now() return os.clock() end
+---     function loop.timer(seconds, fn)
+---       local t = {at = loop.now() + seconds, fn = fn}
+---       table.insert(timers, t)
+---       table.sort(timers, function(a, b) return a.at < b.at end)
+---       return t
+---     end
+---     function loop.cancel(t) t.fn = function() end end
+---     function loop.inside() return running end
+---     function frame()
+---       running = true
+---       if pending then local drain = pending; pending = nil; drain() end
+---       while timers[1] and timers[1].at <= loop.now() do
+---         require "cpromise.loop".call(table.remove(timers, 1).fn)
+---       end
+---       running = false
+---     end
+---     function loop.step() frame() return pending or timers[1] and true end
+
+local check = require "cpromise.check"
+local core = require "cpromise.core"
+
+local loop = {}
+
+local functions = {"wake", "step", "now", "timer", "cancel", "inside"}
+
+-- Libraries that bring a loop, and the module that makes it one of ours.
+local known = {
+  {library = "luv", module = "cpromise.loop.luv"},
+}
+
+local chosen -- by the program
+local found -- by ourselves
+
+-- The loop whose library the program has loaded already.
+local function find_loaded()
+  for _, entry in ipairs(known) do
+    if package.loaded[entry.library] then return require(entry.module) end
+  end
+end
+
+local function find_installed()
+  for _, entry in ipairs(known) do
+    if pcall(require, entry.library) then return require(entry.module) end
+  end
+end
+
+--- The loop in use: the one that was set, or that of a library which the
+--- program has loaded; nil if there is none.
+---@return cpromise.Loop?
+function loop.get()
+  if not chosen and not found then found = find_loaded() end
+  return chosen or found
+end
+
+--- The same, but an installed library is loaded for it.
+---@return cpromise.Loop?
+function loop.load()
+  if not loop.get() then found = find_installed() end
+  return chosen or found
+end
+
+--- Use this loop from now on; nil: find one again.
+---@param new cpromise.Loop?
+function loop.set(new)
+  if new ~= nil and type(new) ~= "table" then
+    check.fail(1, "setLoop", check.expected("loop", new))
+  end
+  for _, name in ipairs(new and functions or {}) do
+    if not check.callable(new[name]) then
+      check.fail(1, "setLoop", ("a loop has a function '%s'"):format(name))
+    end
+  end
+  chosen, found = new, nil
+  core.setWake(loop.wake)
+end
+
+--- Tell the loop that jobs are waiting: the core's hook.
+---@return boolean  whether there is a loop that was told
+function loop.wake()
+  local current = loop.get()
+  if current then current.wake(core.drain) end
+  return current ~= nil
+end
+
+--- Call a function for the loop; an error in it is reported as one that
+--- nobody handles.
+---@param fn function
+function loop.call(fn)
+  local ok, reason = pcall(fn)
+  if not ok then core.report(reason) end
+end
+
+--- Run jobs and the loop until nothing is left to do.
+function loop.run()
+  if core.inJob() then
+    error("Promise.run can't be called from a job (a handler, say): " ..
+      "the queue is running already", 2)
+  end
+  local current = loop.load()
+  if not current then
+    core.drain()
+    return
+  end
+  if current.inside() then
+    error("Promise.run can't be called from a callback of the loop: " ..
+      "the loop is running already", 2)
+  end
+  repeat
+    core.drain()
+    local alive = current.step()
+  until not alive and core.left() == 0
+end
+
+core.setWake(loop.wake)
+
+return loop

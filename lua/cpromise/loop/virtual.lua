@@ -1,0 +1,118 @@
+--- A loop whose time stands still until it is told to move: for tests.
+--- The module is such a loop itself, and `new()` makes more of them.
+
+local call = require "cpromise.loop".call
+local check = require "cpromise.check"
+
+local function earlier(a, b)
+  if a.time ~= b.time then return a.time < b.time end
+  return a.serial < b.serial
+end
+
+-- A binary heap of timers: heap[1] is the next one.
+local function push(heap, timer)
+  local i = #heap + 1
+  while i > 1 and earlier(timer, heap[i // 2]) do
+    heap[i] = heap[i // 2]
+    i = i // 2
+  end
+  heap[i] = timer
+end
+
+local function pop(heap)
+  local first, last = heap[1], table.remove(heap)
+  local n, i = #heap, 1
+  if n == 0 then return first end
+  while 2 * i <= n do
+    local child = 2 * i
+    if child < n and earlier(heap[child + 1], heap[child]) then
+      child = child + 1
+    end
+    if not earlier(heap[child], last) then break end
+    heap[i], i = heap[child], child
+  end
+  heap[i] = last
+  return first
+end
+
+local function new()
+  local virtual = {}
+  local time, serial = 0, 0
+  local timers = {}
+  local pending -- the drain that was asked for
+  local running = false
+
+  local function run_jobs()
+    local drain = pending
+    pending = nil
+    if drain then drain() end
+  end
+
+  -- The next timer that will fire.
+  local function next_timer()
+    while timers[1] and timers[1].cancelled do pop(timers) end
+    return timers[1]
+  end
+
+  local function fire(timer)
+    time = math.max(time, timer.time)
+    timer.cancelled = true
+    running = true
+    call(timer.fn)
+    running = false
+    run_jobs()
+  end
+
+  function virtual.wake(drain)
+    pending = drain
+  end
+
+  function virtual.now()
+    return time
+  end
+
+  function virtual.timer(seconds, fn)
+    serial = serial + 1
+    local timer = {time = time + seconds, serial = serial, fn = fn}
+    push(timers, timer)
+    return timer
+  end
+
+  function virtual.cancel(timer)
+    timer.cancelled = true
+  end
+
+  function virtual.inside()
+    return running
+  end
+
+  --- Jump to the next timer.
+  function virtual.step()
+    run_jobs()
+    local timer = next_timer()
+    if timer then fire(pop(timers)) end
+    return pending ~= nil or next_timer() ~= nil
+  end
+
+  --- Let time pass: what falls due fires in order of time, and jobs run
+  --- between one timer and the next.
+  ---@param seconds number
+  function virtual.advance(seconds)
+    local why = check.not_seconds(seconds)
+    if why then check.fail(1, "advance", why) end
+    local goal = time + seconds
+    run_jobs()
+    local timer = next_timer()
+    while timer and timer.time <= goal do
+      fire(pop(timers))
+      timer = next_timer()
+    end
+    time = goal
+  end
+
+  return virtual
+end
+
+local default = new()
+default.new = new
+return default

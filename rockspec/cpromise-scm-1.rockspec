@@ -1,0 +1,49 @@
+rockspec_format = "3.0"
+package = "cpromise"
+version = "scm-1"
+source = {
+  url = "git+file://.",
+}
+description = {
+  summary = "Promises with ECMAScript's semantics, written in C",
+  detailed = [[
+Promises for Lua 5.4: a C core holds the states, the microtask queue and the
+combinators. The order of events is exactly ECMAScript's.]],
+  license = "MIT",
+}
+supported_platforms = {"unix"}
+dependencies = {
+  "lua >= 5.4",
+}
+build = {
+  type = "builtin",
+  modules = {
+    ["cpromise.core"] = {
+      sources = {
+        "csrc/args.c",
+        "csrc/combine.c",
+        "csrc/construct.c",
+        "csrc/host.c",
+        "csrc/job.c",
+        "csrc/module.c",
+        "csrc/node.c",
+        "csrc/promise.c",
+        "csrc/queue.c",
+        "csrc/reaction.c",
+        "csrc/resolve.c",
+      },
+      defines = {"NDEBUG"},
+    },
+    ["cpromise"] = "lua/cpromise/init.lua",
+    ["cpromise.check"] = "lua/cpromise/check.lua",
+    ["cpromise.loop"] = "lua/cpromise/loop.lua",
+    ["cpromise.loop.luv"] = "lua/cpromise/loop/luv.lua",
+    ["cpromise.loop.virtual"] = "lua/cpromise/loop/virtual.lua",
+    ["cpromise.promisify"] = "lua/cpromise/promisify.lua",
+    ["cpromise.time"] = "lua/cpromise/time.lua",
+  },
+}
+test = {
+  type = "command",
+  command = "make test DEPS=no",
+}
