@@ -1,0 +1,256 @@
+---@meta cpromise
+
+--- Promises with the semantics of ECMAScript. Clauses are those of ECMA-262.
+---
+--- A promise is *pending*, *fulfilled* (with any number of values) or
+--- *rejected* (with one reason); fulfilled or rejected is *settled*;
+--- *resolved* is settled, or locked in to follow another promise. Values and
+--- reasons may be any Lua value, nil included, and are never altered.
+---
+--- *Callable* is a function or a value with `__call`. A *thenable* is a table
+--- with a callable field `next` (not Lua's own function of that name), or a
+--- userdata with callable `next` and `catch`.
+---
+--- A wrong argument raises Lua's `bad argument` error at the line of the
+--- calling Lua code, before anything has changed. Where memory runs out a call
+--- raises `not enough memory`, or its promise rejects with that.
+---@class cpromise
+---@overload fun(executor: cpromise.Executor): Promise
+---@field _VERSION string  name and version of the library
+local Promise = {}
+
+---@class Promise
+local promise = {}
+
+---@alias cpromise.Executor fun(resolve: fun(...), reject: fun(reason: any))
+
+---@class cpromise.Settled
+---@field status "fulfilled"|"rejected"
+---@field value? any  the first value, if fulfilled
+---@field reason? any  the reason, if rejected
+
+---@class cpromise.AggregateError
+---@field errors table  the reasons in input order, with `n`
+---@field message string  "All promises were rejected"
+
+--- A loop, as modules like `cpromise.loop.luv` are one. The functions take no
+--- `self`.
+---@class cpromise.Loop
+---@field wake fun(drain: fun())  see that `drain()` is called soon, not at once
+---@field step fun(): boolean  run the loop once, waiting if need be; false when nothing is alive
+---@field now fun(): number  seconds, never going back
+---@field timer fun(seconds: number, fn: fun()): any  call `fn` once; a handle
+---@field cancel fun(handle: any)  the timer won't fire; no effect if it has
+---@field inside fun(): boolean  whether one of the loop's callbacks is running
+
+
+-- Construction ---------------------------------------------------------------
+
+--- Make a promise (27.2.3.1). `executor(resolve, reject)` is called at once.
+--- An error thrown in it rejects, unless the promise has been resolved.
+---
+--- `resolve(...)` takes any number of values. If the first is a promise or a
+--- thenable, the promise follows it, and the others are ignored. If it is the
+--- promise itself, that rejects with a reason that starts with `TypeError`.
+--- `reject(reason)` takes one. Only the first call of either does anything.
+---
+--- Raises if `executor` is not callable. `Promise(executor)` is the same.
+---@param executor cpromise.Executor
+---@return Promise
+function Promise.new(executor) end
+
+--- The first argument if it is a promise, else a promise that is resolved with
+--- the values (27.2.4.7).
+---@param ... any
+---@return Promise
+function Promise.resolve(...) end
+
+--- A promise fulfilled with the values as they are: no value is taken for a
+--- promise or thenable to follow. (Handlers that pass such a value on resolve
+--- with it, and that does look.)
+---@param ... any
+---@return Promise
+function Promise.fulfill(...) end
+
+--- A promise rejected with the reason (27.2.4.6).
+---@param reason any
+---@return Promise
+function Promise.reject(reason) end
+
+--- A promise and the functions that settle it (27.2.4.8), as three results.
+---@return Promise promise
+---@return fun(...) resolve
+---@return fun(reason: any) reject
+function Promise.withResolvers() end
+
+--- Call `fn(...)` at once; its results resolve the promise, its error rejects
+--- it (27.2.4.9). Raises if `fn` is not callable.
+---@param fn fun(...): ...
+---@param ... any
+---@return Promise
+function Promise.try(fn, ...) end
+
+--- Whether `v` is a promise of this library. Never raises.
+---@param v any
+---@return boolean
+function Promise.is(v) end
+
+
+-- Chaining -------------------------------------------------------------------
+
+--- React to the outcome (27.2.5.4): `onFulfilled` gets all values,
+--- `onRejected` the reason. The result is a promise for all that the handler
+--- returns; an error in it rejects that. A handler that is not callable is
+--- ignored: the outcome passes through.
+---
+--- A handler never runs before this call has returned. Handlers run one by one
+--- from the microtask queue.
+---@param onFulfilled? fun(...): ...
+---@param onRejected? fun(reason: any): ...
+---@return Promise
+function promise:next(onFulfilled, onRejected) end
+
+--- Another name of `next`.
+---@param onFulfilled? fun(...): ...
+---@param onRejected? fun(reason: any): ...
+---@return Promise
+function promise:andThen(onFulfilled, onRejected) end
+
+promise["then"] = promise.next
+
+--- React to a rejection only (27.2.5.1): `p:next(nil, onRejected)`.
+---@param onRejected? fun(reason: any): ...
+---@return Promise
+function promise:catch(onRejected) end
+
+--- Call `onFinally()` on either outcome (27.2.5.3), which then passes through,
+--- after what the handler returned, if that is a promise or thenable. An error
+--- in the handler, or a rejection of its result, replaces the outcome.
+---@param onFinally? fun(): ...
+---@return Promise
+function promise:finally(onFinally) end
+
+--- `"pending"`, `"fulfilled"` and the values, or `"rejected"` and the reason.
+--- A promise that follows another is pending until that one has settled.
+---@return "pending"|"fulfilled"|"rejected" state
+---@return any ...
+function promise:status() end
+
+
+-- Combinators ----------------------------------------------------------------
+-- They take a sequence (a table `t` of `t.n` elements if that, read raw, is an
+-- integer from 0, else of `#t`; holes count as nil), or an iterator, as a
+-- generic `for` takes it: `f, state, control, closing`. The element is the
+-- second value of a step if there are two or more, else the first. Elements
+-- are promises, thenables and plain values. An error while taking them
+-- rejects. Of an element with several values the first counts, but `any` and
+-- `race` pass all on. They raise for what is no iterable.
+
+---@alias cpromise.Iterable table|fun(state: any, control: any): ...
+
+--- A promise for the table of all results, in input order and with `n`; or
+--- rejected with the first reason (27.2.4.1).
+---@param iterable cpromise.Iterable
+---@param ... any  the rest of what an iterator needs
+---@return Promise
+function Promise.all(iterable, ...) end
+
+--- A promise for a table of `cpromise.Settled`, in input order and with `n`
+--- (27.2.4.2). It rejects only if the elements can't be taken.
+---@param iterable cpromise.Iterable
+---@param ... any
+---@return Promise
+function Promise.allSettled(iterable, ...) end
+
+--- A promise for the values of the first fulfilment; or, if all reject,
+--- rejected with a `cpromise.AggregateError` (27.2.4.3).
+---@param iterable cpromise.Iterable
+---@param ... any
+---@return Promise
+function Promise.any(iterable, ...) end
+
+--- A promise that settles as the first element to settle (27.2.4.5). Of no
+--- elements it stays pending.
+---@param iterable cpromise.Iterable
+---@param ... any
+---@return Promise
+function Promise.race(iterable, ...) end
+
+--- `all` for a table with any keys, taken first and by raw `next`: a promise
+--- for a table with the same keys (TC39's "await dictionary").
+---@param promises table
+---@return Promise
+function Promise.allKeyed(promises) end
+
+--- `allSettled` for a table with any keys.
+---@param promises table
+---@return Promise
+function Promise.allSettledKeyed(promises) end
+
+--- Whether `v` is the reason of an `any` that failed.
+---@param v any
+---@return boolean
+function Promise.isAggregate(v) end
+
+
+-- The queue and the loop -----------------------------------------------------
+
+--- Run jobs until none is left, or `max` have run; then report rejections
+--- that nobody handles. Returns how many jobs ran. Inside a job it returns 0
+--- at once. Never raises but for a wrong argument.
+---@param max? integer  at least 0
+---@return integer jobs
+function Promise.drain(max) end
+
+--- Call `fn(...)` in a job. An error in it is reported as unhandled. Raises if
+--- `fn` is not callable.
+---@param fn fun(...)
+---@param ... any
+function Promise.queueMicrotask(fn, ...) end
+
+--- Run jobs and the loop until nothing is left to do; with no loop, jobs only.
+--- Raises inside a job, and inside a callback of the loop.
+function Promise.run() end
+
+--- Use this loop from now on; nil: find one. Raises, naming the function that
+--- is missing, for what is no loop.
+---@param loop? cpromise.Loop
+function Promise.setLoop(loop) end
+
+--- The loop in use: the one that was set, or that of a library which the
+--- program has loaded (luv); nil if there is none.
+---@return cpromise.Loop?
+function Promise.loop() end
+
+
+-- Time and callbacks ---------------------------------------------------------
+
+--- A promise that is resolved with the values after that many seconds (a
+--- number from 0, fractions allowed). Raises if there is no loop.
+---@param seconds number
+---@param ... any
+---@return Promise
+function Promise.delay(seconds, ...) end
+
+--- For a function whose last argument is a callback that takes an error first
+--- and results after it (as luv's): a function that takes the other arguments
+--- and returns a promise. That rejects with the error if it is neither nil nor
+--- false; if the function raises; or if it returns nil and an error, which is
+--- how luv says that nothing was started. Raises if `fn` is not callable.
+---@param fn function
+---@return fun(...): Promise
+function Promise.promisify(fn) end
+
+
+-- Rejections nobody handles --------------------------------------------------
+
+--- Replace the report of rejections nobody handles: after a drain,
+--- `hook(reason, promise, traceback)` is called once for each rejected promise
+--- without a handler. `promise` is nil for an error in a microtask. nil
+--- restores the default: a line on standard error. An error in the hook goes
+--- there too. Returns the previous hook.
+---@param hook? fun(reason: any, promise: Promise?, traceback: string?)
+---@return function? previous
+function Promise.onUnhandledRejection(hook) end
+
+return Promise
