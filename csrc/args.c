@@ -24,16 +24,24 @@ static const char *find_name (const luaL_Reg *reg, lua_CFunction f) {
 }
 
 
+/* The name of a function of this library, or NULL. */
+static const char *own_name (lua_CFunction f) {
+  const char *name = find_name(cp_functions, f);
+  return name != NULL ? name : find_name(cp_methods, f);
+}
+
+
+int cp_args_is_own (lua_CFunction f) {
+  return own_name(f) != NULL;
+}
+
+
 /* The name of the running function in this library. */
-static const char *own_name (lua_State *L, lua_Debug *running) {
+static const char *running_name (lua_State *L, lua_Debug *running) {
   const char *name;
-  lua_CFunction f;
   lua_getinfo(L, "f", running);
-  f = lua_tocfunction(L, -1);
+  name = own_name(lua_tocfunction(L, -1));
   lua_pop(L, 1);
-  name = find_name(cp_functions, f);
-  if (name == NULL)
-    name = find_name(cp_methods, f);
   return name != NULL ? name : "?";
 }
 
@@ -57,7 +65,7 @@ int cp_args_error (lua_State *L, int arg, const char *message) {
   const char *name = NULL;
   if (lua_getstack(L, 0, &ar)) {
     lua_getinfo(L, "n", &ar);
-    name = ar.name != NULL ? ar.name : own_name(L, &ar);
+    name = ar.name != NULL ? ar.name : running_name(L, &ar);
     if (strcmp(ar.namewhat, "method") == 0 && --arg == 0) {
       lua_pushfstring(
         L, "%scalling '%s' on bad self (%s)", where, name, message);

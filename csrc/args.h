@@ -12,6 +12,9 @@
 extern const luaL_Reg cp_functions[]; /* module.c */
 extern const luaL_Reg cp_methods[]; /* module.c */
 
+/* Whether f is a function of this library. [-0, +0, -] */
+int cp_args_is_own (lua_CFunction f);
+
 /* Only through cp_args_callable. [-0, +0, -] */
 int cp_args_has_call (lua_State *L, int idx);
 

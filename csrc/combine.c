@@ -13,6 +13,7 @@
 #include "args.h"
 #include "host.h"
 #include "resolve.h"
+#include "trace.h"
 
 
 /* What an element's outcome does to its aggregate. */
@@ -390,27 +391,35 @@ static int take_keyed (lua_State *L) {
 
 /* Push the aggregate of the arguments, whose elements 'taker' takes. */
 static int combine (lua_State *L, KindId kind, lua_CFunction taker) {
+  Context *ctx = cp_context(L);
   Promise *aggregate;
+  int status;
   lua_settop(L, 4);
   aggregate = cp_promise_new(L, kind);
   aggregate->n = 1; /* until all have been taken */
   lua_insert(L, 1);
+  lua_pushcfunction(L, cp_trace_handler);
+  lua_insert(L, 2);
   lua_pushvalue(L, CONTEXT);
   lua_pushvalue(L, PROMISE_MT);
   lua_pushcclosure(L, taker, 2);
-  lua_insert(L, 2);
-  lua_pushvalue(L, 1);
   lua_insert(L, 3);
+  lua_pushvalue(L, 1);
+  lua_insert(L, 4);
   lua_pushnil(L);
   lua_insert(L, -2);
-  /* stack: aggregate; taker; aggregate; subject, state, control; nil;
-     closing */
-  if (lua_pcall(L, TAKE_CLOSING, 0, 0) != LUA_OK &&
-      cp_promise_open(aggregate)) {
-    cp_promise_settle(L, aggregate, 1, STATE_REJECTED);
+  /* stack: aggregate; handler; taker; aggregate; subject, state, control;
+     nil; closing */
+  ctx->busy++;
+  status = lua_pcall(L, TAKE_CLOSING, 0, 2);
+  ctx->busy--;
+  if (status != LUA_OK && cp_promise_open(aggregate)) {
+    cp_trace_reject(L, aggregate, 1);
     cp_promise_announce(L, aggregate, 1);
   }
-  cp_host_wake(L, cp_context(L));
+  else if (status != LUA_OK)
+    cp_trace_take(L, ctx); /* nobody wants to know */
+  cp_host_wake(L, ctx);
   lua_settop(L, 1);
   return 1;
 }

@@ -8,15 +8,7 @@
 #include "args.h"
 #include "host.h"
 #include "resolve.h"
-
-
-/* End a function by rejecting p, which is at 1, with the value on the top. */
-static int reject_first (lua_State *L, Promise *p) {
-  cp_promise_settle(L, p, 1, STATE_REJECTED);
-  cp_promise_announce(L, p, 1);
-  cp_host_wake(L, cp_context(L));
-  return 1;
-}
+#include "trace.h"
 
 
 /* How many of the resolving functions the function at 'idx' can receive. */
@@ -31,23 +23,30 @@ static int count_resolvers (lua_State *L, int idx) {
 
 
 int cp_new (lua_State *L) {
+  Context *ctx = cp_context(L);
   Promise *p;
-  int n;
+  int n, status;
   cp_args_check_callable(L, 1);
   lua_settop(L, 1);
   n = count_resolvers(L, 1);
   p = cp_promise_new(L, KIND_PLAIN);
+  lua_pushcfunction(L, cp_trace_handler);
   lua_pushvalue(L, 1);
   if (n > 0)
     cp_push_resolve(L, 2);
   if (n > 1)
     cp_push_reject(L, 2);
-  /* stack: executor; promise; executor; its arguments */
-  if (lua_pcall(L, n, 0, 0) != LUA_OK && cp_promise_open(p)) {
-    cp_promise_settle(L, p, 2, STATE_REJECTED);
+  /* stack: executor; promise; handler; executor; its arguments */
+  ctx->busy++;
+  status = lua_pcall(L, n, 0, 3);
+  ctx->busy--;
+  if (status != LUA_OK && cp_promise_open(p)) {
+    cp_trace_reject(L, p, 2);
     cp_promise_announce(L, p, 2);
   }
-  cp_host_wake(L, cp_context(L));
+  else if (status != LUA_OK)
+    cp_trace_take(L, ctx); /* nobody wants to know */
+  cp_host_wake(L, ctx);
   lua_settop(L, 2);
   return 1;
 }
@@ -97,7 +96,10 @@ int cp_Promise_reject (lua_State *L) {
   lua_settop(L, 1);
   p = cp_promise_new(L, KIND_PLAIN);
   lua_insert(L, 1);
-  return reject_first(L, p);
+  cp_promise_settle(L, p, 1, STATE_REJECTED);
+  cp_promise_announce(L, p, 1);
+  cp_host_wake(L, cp_context(L));
+  return 1;
 }
 
 
@@ -111,14 +113,27 @@ int cp_withResolvers (lua_State *L) {
 
 
 int cp_try (lua_State *L) {
+  Context *ctx = cp_context(L);
   Promise *p;
+  int status;
   cp_args_check_callable(L, 1);
   p = cp_promise_new(L, KIND_PLAIN);
   lua_insert(L, 1);
-  /* stack: promise; function; its arguments */
-  if (lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0) == LUA_OK)
-    return resolve_first(L, p);
-  return reject_first(L, p);
+  lua_pushcfunction(L, cp_trace_handler);
+  lua_insert(L, 2);
+  /* stack: promise; handler; function; its arguments */
+  ctx->busy++;
+  status = lua_pcall(L, lua_gettop(L) - 3, LUA_MULTRET, 2);
+  ctx->busy--;
+  if (status != LUA_OK) {
+    cp_trace_reject(L, p, 1);
+    cp_promise_announce(L, p, 1);
+    cp_host_wake(L, ctx);
+    lua_settop(L, 1);
+    return 1;
+  }
+  lua_remove(L, 2);
+  return resolve_first(L, p);
 }
 
 

@@ -9,8 +9,8 @@
 ** code).  Stack indices in parameters are absolute (positive).
 **
 ** Layers, lowest first; each includes only what stands before it:
-**   core.h  node  queue  promise  args | host  resolve  reaction  combine
-**   construct  job  module.c
+**   core.h  node  queue  promise  args  trace | host  resolve  reaction
+**   combine  construct  async  job  module.c
 ** Nothing left of the bar ever runs user code; it allocates only to make an
 ** object or an argument error.  Everything right of it may run anything.
 */
@@ -45,6 +45,9 @@
 #define cp_assert(c) assert(c)
 
 
+typedef struct Promise Promise; /* node.h */
+
+
 /* A first-in first-out list of objects, linked through their SLOT_LINK. */
 typedef struct Queue {
   size_t n; /* objects in it */
@@ -63,20 +66,33 @@ typedef struct Context {
   Queue rejections; /* rejected, and nobody handled them so far */
   const void *promise_mt; /* identity of the metatable of promises */
   lua_CFunction lua_next; /* Lua's own 'next', which makes no thenable */
-  unsigned int rest; /* reactions left of a batch that was interrupted */
+  lua_State *driven; /* coroutine of the async call that runs */
+  lua_State *waiting; /* coroutine that yields because it waits */
+  lua_State *resumed; /* coroutine that may stop waiting now */
+  const char *refusal; /* why it must raise instead, or NULL */
+  unsigned int depth; /* async calls started inside one another */
+  unsigned int busy; /* executors, getters and iterators that run */
+  Promise *awaited; /* the promise it waits for; NULL: a plain value */
+  const Promise *source; /* the promise whose batch is running */
+  unsigned int batch; /* reactions left of that batch */
+  lua_Integer left; /* jobs that the drain may still run */
   unsigned char draining; /* jobs, or the loop's hook, are running */
   unsigned char woken; /* a drain runs, or the loop promised one */
   unsigned char edge; /* something was queued that the loop must know */
   unsigned char mute; /* the loop's hook failed, and that was reported */
+  unsigned char traced; /* CTX_TRACE is not nil */
 } Context;
 
 enum {
   CTX_JOBS = 1, /* first and last entry of the microtask queue */
   CTX_REJECTIONS = 3, /* first and last of the unhandled rejections */
-  CTX_REST = 5, /* next reaction of the interrupted batch */
+  CTX_REST = 5, /* next reaction of a batch that was interrupted */
   CTX_REST_SOURCE, /* and the promise whose batch it is */
   CTX_WAKE, /* the loop's hook, or nil */
   CTX_ON_UNHANDLED, /* the user's hook for rejections, or nil */
+  CTX_PUMP, /* runs the loop until a promise has settled */
+  CTX_OWN, /* how the names of the library's own Lua files start */
+  CTX_TRACE, /* newest {reason, traceback, older} in flight, or nil */
   CTX_NODE_MT, /* metatable of nodes that are no promises */
   CTX_AGGREGATE_MT, /* metatable of aggregate errors */
   CTX_KEY_NEXT, /* the strings, so that using one never allocates */
@@ -85,7 +101,9 @@ enum {
   CTX_SELF, /* reason of a promise that is resolved with itself */
   CTX_NO_MEMORY, /* reason where memory ran out */
   CTX_OVERFLOW, /* reason where values do not fit on the stack */
-  CTX_SLOTS = CTX_OVERFLOW
+  CTX_CLOSED, /* reason of a call whose coroutine was closed */
+  CTX_YIELDED, /* reason of a call whose body called coroutine.yield */
+  CTX_SLOTS = CTX_YIELDED
 };
 
 #define CONTEXT lua_upvalueindex(1)

@@ -7,6 +7,7 @@
 #include "host.h"
 
 #include "args.h"
+#include "trace.h"
 
 
 /* How a line on standard error starts. */
@@ -19,46 +20,65 @@ static const char *const heads[] = {
 };
 
 
-/* (head, reason): print a line. */
-static int print_line (lua_State *L) {
+/* (head, reason, traceback or nil): print them. */
+static int print_lines (lua_State *L) {
   size_t len;
   const char *reason = luaL_tolstring(L, 2, &len);
   fputs(heads[lua_tointeger(L, 1)], stderr);
   fwrite(reason, 1, len, stderr);
   fputs("\n", stderr);
+  if (lua_type(L, 3) == LUA_TSTRING)
+    fprintf(stderr, "%s\n", lua_tostring(L, 3));
   fflush(stderr);
   return 0;
 }
 
 
+/* Print the reason and the traceback at 'reason' and above it. */
 static void print_report (lua_State *L, int reason, Head head) {
-  lua_pushcfunction(L, print_line);
+  lua_pushcfunction(L, print_lines);
   lua_pushinteger(L, head);
   lua_pushvalue(L, reason);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+  lua_pushvalue(L, reason + 1);
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
     fprintf(stderr, "%s(a reason that can't be shown)\n", heads[head]);
     lua_pop(L, 1);
   }
 }
 
 
-void cp_host_report (lua_State *L, int reason, int promise) {
-  Head head = promise != 0 ? HEAD_REJECTION : HEAD_ERROR;
-  if (lua_getiuservalue(L, CONTEXT, CTX_ON_UNHANDLED) == LUA_TNIL) {
-    lua_pop(L, 1);
-    print_report(L, reason, head);
-    return;
-  }
+/* Call the hook on the top. [-1, +0, -] */
+static void call_hook (lua_State *L, int reason, int promise, Head head) {
+  Context *ctx = cp_context(L);
+  int hook = lua_gettop(L);
+  lua_pushcfunction(L, cp_trace_handler);
+  lua_insert(L, hook);
   lua_pushvalue(L, reason);
   if (promise != 0)
     lua_pushvalue(L, promise);
   else
     lua_pushnil(L);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+  lua_pushvalue(L, reason + 1);
+  ctx->busy++;
+  if (lua_pcall(L, 3, 0, hook) != LUA_OK) {
+    cp_trace_take(L, ctx);
+    /* stack: ...; handler; its error; the traceback of that */
     print_report(L, reason, head);
-    print_report(L, lua_gettop(L), HEAD_HOOK);
-    lua_pop(L, 1);
+    print_report(L, hook + 1, HEAD_HOOK);
   }
+  ctx->busy--;
+  lua_settop(L, hook - 1);
+}
+
+
+void cp_host_report (lua_State *L, int promise) {
+  Head head = promise != 0 ? HEAD_REJECTION : HEAD_ERROR;
+  int reason = lua_gettop(L) - 1;
+  if (lua_getiuservalue(L, CONTEXT, CTX_ON_UNHANDLED) != LUA_TNIL)
+    call_hook(L, reason, promise, head);
+  else
+    print_report(L, reason, head);
+  lua_settop(L, reason - 1);
 }
 
 
@@ -69,7 +89,8 @@ void cp_host_report_rejections (lua_State *L) {
     const Promise *p = cp_queue_pop(L, &ctx->rejections);
     if (!(p->flags & FLAG_HANDLED)) {
       lua_getiuservalue(L, top + 1, SLOT_VALUE);
-      cp_host_report(L, top + 2, p->kind == KIND_MICROTASK ? 0 : top + 1);
+      lua_getiuservalue(L, top + 1, SLOT_SOURCE); /* the traceback */
+      cp_host_report(L, p->kind == KIND_MICROTASK ? 0 : top + 1);
     }
     lua_settop(L, top);
   }
@@ -77,8 +98,8 @@ void cp_host_report_rejections (lua_State *L) {
 
 
 int cp_report (lua_State *L) {
-  lua_settop(L, 1);
-  cp_host_report(L, 1, 0);
+  lua_settop(L, 2);
+  cp_host_report(L, 0);
   return 0;
 }
 
@@ -105,7 +126,9 @@ void cp_host_call_loop (lua_State *L) {
     ctx->mute = 0;
   else if (!ctx->mute) {
     ctx->mute = 1;
-    cp_host_report(L, lua_gettop(L), 0);
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    cp_host_report(L, 0);
   }
   ctx->draining = draining;
   lua_pop(L, 1);
@@ -120,7 +143,7 @@ int cp_setWake (lua_State *L) {
   lua_setiuservalue(L, CONTEXT, CTX_WAKE);
   if (!ctx->draining) {
     ctx->woken = 0;
-    ctx->edge = (unsigned char)(ctx->jobs.n > 0 || ctx->rest > 0 ||
+    ctx->edge = (unsigned char)(ctx->jobs.n > 0 || ctx->batch > 0 ||
                                 ctx->rejections.n > 0);
     cp_host_wake(L, ctx);
   }

@@ -19,9 +19,10 @@ static inline void cp_host_wake (lua_State *L, const Context *ctx) {
     cp_host_call_loop(L);
 }
 
-/* Report the reason at 'reason', of the promise at 'promise' (0: of none):
-   to the user's hook, or else on standard error. [-0, +0, -] */
-void cp_host_report (lua_State *L, int reason, int promise);
+/* Report the reason and the traceback (or nil) on the top, of the promise at
+   'promise' (0: of none), to the user's hook, or else on standard error.
+   [-2, +0, -] */
+void cp_host_report (lua_State *L, int promise);
 
 /* Report all rejections that are still unhandled. [-0, +0, -] */
 void cp_host_report_rejections (lua_State *L);

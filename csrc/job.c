@@ -12,75 +12,62 @@
 
 #include "args.h"
 #include "host.h"
-
-
-/* A drain in progress. */
-typedef struct Drain {
-  Context *ctx;
-  lua_Integer left; /* jobs that may still run */
-  const Promise *source; /* what is at AT_SOURCE, if that is a promise */
-  unsigned int batch; /* reactions of AT_SOURCE left, the first at AT_NODE */
-} Drain;
+#include "trace.h"
 
 
 /* Make s, at AT_SOURCE, the batch. */
-static void start_batch (lua_State *L, Drain *d, Promise *s) {
+static void start_batch (lua_State *L, Context *ctx, Promise *s) {
   lua_settop(L, AT_SOURCE);
-  d->source = s;
-  d->batch = s->waiters > 0 ? cp_ring_take(L, s, AT_SOURCE) : 0;
+  ctx->source = s;
+  ctx->batch = s->waiters > 0 ? cp_ring_take(L, s, AT_SOURCE) : 0;
 }
 
 
-/* Keep for the next drain what is left of the batch. */
-static void suspend_batch (lua_State *L, Drain *d) {
-  lua_settop(L, AT_NODE);
+/* Keep what is left of the batch for the next drain. */
+static void suspend_batch (lua_State *L) {
+  lua_settop(L, AT_NODE); /* the next reaction */
   lua_setiuservalue(L, CONTEXT, CTX_REST);
   lua_setiuservalue(L, CONTEXT, CTX_REST_SOURCE);
-  d->ctx->rest = d->batch;
 }
 
 
-static void resume_batch (lua_State *L, Drain *d) {
-  d->batch = d->ctx->rest;
-  if (d->batch == 0)
-    return;
+static void resume_batch (lua_State *L) {
   lua_getiuservalue(L, CONTEXT, CTX_REST_SOURCE);
   lua_getiuservalue(L, CONTEXT, CTX_REST);
-  d->source = cp_node_at(L, AT_SOURCE);
   cp_node_clear(L, CONTEXT, CTX_REST);
   cp_node_clear(L, CONTEXT, CTX_REST_SOURCE);
-  d->ctx->rest = 0;
 }
 
 
-/* Run the job of the object at AT_NODE, which is in no list. */
-static void run (lua_State *L, Drain *d) {
+/* Run the job of the object at AT_NODE, which is in no list. Returns whether
+   its promise has become the batch. */
+static int run (lua_State *L, Context *ctx) {
   Promise *node = cp_node_at(L, AT_NODE);
-  Context *ctx = d->ctx;
   cp_assert(node->state == STATE_PENDING);
-  d->left--;
   cp_node_clear(L, AT_NODE, SLOT_SOURCE);
-  if (cp_kinds[node->kind].run(L, node, d->source) == LEFT)
-    return;
-  if (d->batch == 0 && ctx->jobs.n == 0 && node->waiters > 0 && d->left > 0) {
-    lua_copy(L, AT_NODE, AT_SOURCE); /* queued and taken out again at once */
-    start_batch(L, d, node);
+  cp_trace_clear(L, ctx);
+  ctx->left--;
+  if (cp_kinds[node->kind].run(L, node, ctx->source) == LEFT)
+    return 0;
+  if (node->waiters > 0 && cp_queue_is_next(ctx)) {
+    lua_copy(L, AT_NODE, AT_SOURCE);
+    start_batch(L, ctx, node);
+    return 1;
   }
-  else
-    cp_promise_announce(L, node, AT_NODE);
+  cp_promise_announce(L, node, AT_NODE);
+  return 0;
 }
 
 
 /* Run the first reaction of the batch. */
-static void run_reaction (lua_State *L, Drain *d) {
-  if (--d->batch > 0) {
+static void run_reaction (lua_State *L, Context *ctx) {
+  if (--ctx->batch > 0) {
     lua_getiuservalue(L, AT_NODE, SLOT_LINK);
     cp_node_clear(L, AT_NODE, SLOT_LINK);
   }
   else
     lua_pushnil(L);
-  run(L, d);
-  if (d->batch > 0 && lua_gettop(L) >= AT_NEXT) {
+  if (!run(L, ctx) && ctx->batch > 0) {
     lua_settop(L, AT_NEXT);
     lua_replace(L, AT_NODE);
   }
@@ -88,46 +75,44 @@ static void run_reaction (lua_State *L, Drain *d) {
 
 
 /* Take the first entry of the queue, and run it if it is a job. */
-static void run_entry (lua_State *L, Drain *d) {
+static void run_entry (lua_State *L, Context *ctx) {
   Promise *p;
-  lua_settop(L, 0);
-  p = cp_queue_pop(L, &d->ctx->jobs);
+  lua_settop(L, AT_HANDLER);
+  p = cp_queue_pop(L, &ctx->jobs);
   if (p->state != STATE_PENDING) {
-    start_batch(L, d, p);
+    start_batch(L, ctx, p);
     return;
   }
-  lua_getiuservalue(L, 1, SLOT_SOURCE);
+  lua_getiuservalue(L, AT_SOURCE, SLOT_SOURCE);
   lua_insert(L, AT_SOURCE);
-  d->source = lua_touserdata(L, AT_SOURCE);
+  ctx->source = lua_touserdata(L, AT_SOURCE);
   lua_pushnil(L);
-  run(L, d);
+  run(L, ctx);
 }
 
 
-/* Run at most 'max' jobs (negative: all); return how many ran. */
-static lua_Integer run_jobs (lua_State *L, lua_Integer max) {
-  Drain d;
-  d.ctx = cp_context(L);
-  d.left = max < 0 ? LUA_MAXINTEGER : max;
-  max = d.left;
-  resume_batch(L, &d);
-  while (d.left > 0) {
-    if (d.batch > 0)
-      run_reaction(L, &d);
-    else if (d.ctx->jobs.n > 0)
-      run_entry(L, &d);
+/* Run at most 'max' jobs; return how many ran. */
+static lua_Integer run_jobs (lua_State *L, Context *ctx, lua_Integer max) {
+  ctx->left = max;
+  if (ctx->batch > 0)
+    resume_batch(L);
+  while (ctx->left > 0) {
+    if (ctx->batch > 0)
+      run_reaction(L, ctx);
+    else if (ctx->jobs.n > 0)
+      run_entry(L, ctx);
     else
       break;
   }
-  if (d.batch > 0)
-    suspend_batch(L, &d);
-  lua_settop(L, 0);
-  return max - d.left;
+  if (ctx->batch > 0)
+    suspend_batch(L);
+  lua_settop(L, AT_HANDLER);
+  return max - ctx->left;
 }
 
 
 static int has_jobs (const Context *ctx) {
-  return ctx->jobs.n > 0 || ctx->rest > 0;
+  return ctx->jobs.n > 0 || ctx->batch > 0;
 }
 
 
@@ -145,19 +130,36 @@ static lua_Integer check_max (lua_State *L) {
 }
 
 
+/* Run at most 'max' jobs, and report what is left over; return how many ran.
+   What belongs to the code around this call is put aside meanwhile. */
+static lua_Integer drain (lua_State *L, Context *ctx, lua_Integer max) {
+  lua_State *driven = ctx->driven;
+  lua_Integer n = 0;
+  lua_settop(L, 0);
+  lua_getiuservalue(L, CONTEXT, CTX_TRACE);
+  lua_pushcfunction(L, cp_trace_handler);
+  cp_trace_clear(L, ctx);
+  ctx->driven = NULL;
+  do {
+    n += run_jobs(L, ctx, max - n);
+    if (!has_jobs(ctx))
+      cp_host_report_rejections(L);
+  } while (has_jobs(ctx) && n < max);
+  ctx->driven = driven;
+  ctx->traced = (unsigned char)!lua_isnil(L, AT_SAVED);
+  cp_node_set(L, CONTEXT, CTX_TRACE, AT_SAVED);
+  return n;
+}
+
+
 int cp_drain (lua_State *L) {
   Context *ctx = cp_context(L);
   lua_Integer max = check_max(L);
   lua_Integer n = 0;
-  lua_settop(L, 0);
   if (!ctx->draining) {
     ctx->draining = 1;
     ctx->woken = 1;
-    do {
-      n += run_jobs(L, max - n);
-      if (!has_jobs(ctx))
-        cp_host_report_rejections(L);
-    } while (has_jobs(ctx) && n < max);
+    n = drain(L, ctx, max);
     ctx->draining = 0;
     ctx->woken = 0;
     ctx->edge = (unsigned char)has_jobs(ctx);
@@ -201,10 +203,10 @@ cp_run_microtask (lua_State *L, Promise *node, const Promise *source) {
   node->flags &= (unsigned short)~FLAGS_SHAPE;
   if (n > 0) {
     cp_node_clear(L, AT_NODE, SLOT_VALUE);
-    if (lua_pcall(L, n - 1, 0, 0) == LUA_OK)
+    if (lua_pcall(L, n - 1, 0, AT_HANDLER) == LUA_OK)
       return LEFT;
   }
-  cp_promise_settle(L, node, AT_NODE, STATE_REJECTED);
+  cp_trace_reject(L, node, AT_NODE);
   return SETTLED;
 }
 
@@ -218,7 +220,7 @@ static void to_next (lua_State *L) {
 
 int cp_left (lua_State *L) {
   const Context *ctx = cp_context(L);
-  lua_Integer jobs = ctx->rest;
+  lua_Integer jobs = ctx->batch;
   lua_Integer rejections = 0;
   const Promise *p;
   lua_settop(L, 0);
@@ -234,7 +236,8 @@ int cp_left (lua_State *L) {
 }
 
 
-int cp_inJob (lua_State *L) {
-  lua_pushboolean(L, cp_context(L)->draining);
+int cp_inside (lua_State *L) {
+  const Context *ctx = cp_context(L);
+  lua_pushboolean(L, ctx->draining || ctx->driven != NULL || ctx->busy > 0);
   return 1;
 }

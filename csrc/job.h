@@ -17,8 +17,8 @@ int cp_queueMicrotask (lua_State *L);
 /* left() -> jobs that wait, rejections that were not reported */
 int cp_left (lua_State *L);
 
-/* inJob() -> whether a job is running */
-int cp_inJob (lua_State *L);
+/* inside() -> whether a job, an async call or an executor is running */
+int cp_inside (lua_State *L);
 
 Outcome cp_run_microtask (lua_State *L, Promise *node, const Promise *source);
 

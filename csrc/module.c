@@ -4,12 +4,14 @@
 */
 
 #include "args.h"
+#include "async.h"
 #include "combine.h"
 #include "construct.h"
 #include "host.h"
 #include "job.h"
 #include "reaction.h"
 #include "resolve.h"
+#include "trace.h"
 
 CP_EXPORT int luaopen_cpromise_core (lua_State *L);
 
@@ -27,7 +29,13 @@ const Kind cp_kinds[KIND_COUNT] = {
   [KIND_ELEMENT] = {cp_run_element, cp_dead_element},
   [KIND_KEYED] = {cp_run_element, cp_dead_element},
   [KIND_MICROTASK] = {cp_run_microtask, NULL},
+  [KIND_START] = {cp_run_start, NULL},
+  [KIND_AWAIT] = {cp_run_await, NULL},
+  [KIND_RESUME] = {cp_run_resume, NULL},
 };
+
+
+const lua_CFunction cp_trace_bases[] = {cp_drain, cp_async_body, NULL};
 
 
 const luaL_Reg cp_functions[] = {
@@ -46,13 +54,20 @@ const luaL_Reg cp_functions[] = {
   {"allKeyed", cp_allKeyed},
   {"allSettledKeyed", cp_allSettledKeyed},
   {"isAggregate", cp_isAggregate},
+  {"async", cp_async},
+  {"spawn", cp_spawn},
+  {"await", cp_await},
+  {"pawait", cp_pawait},
+  {"wrap", cp_wrap},
   {"drain", cp_drain},
   {"queueMicrotask", cp_queueMicrotask},
   {"onUnhandledRejection", cp_onUnhandledRejection},
+  {"setOwn", cp_setOwn},
   {"setWake", cp_setWake},
+  {"setPump", cp_setPump},
   {"report", cp_report},
   {"left", cp_left},
-  {"inJob", cp_inJob},
+  {"inside", cp_inside},
   {NULL, NULL},
 };
 
@@ -64,6 +79,8 @@ const luaL_Reg cp_methods[] = {
   {"catch", cp_catch},
   {"finally", cp_finally},
   {"status", cp_status},
+  {"traceback", cp_traceback},
+  {"await", cp_await},
   {NULL, NULL},
 };
 
@@ -84,22 +101,21 @@ static void set_text (lua_State *L, int context, int slot, const char *text) {
 static Context *new_context (lua_State *L) {
   int idx = lua_gettop(L) + 1;
   Context *ctx = lua_newuserdatauv(L, sizeof(Context), CTX_SLOTS);
-  const Context empty = {{0, CTX_JOBS, NULL},
-    {0, CTX_REJECTIONS, NULL},
-    NULL,
-    NULL,
-    0,
-    0,
-    0,
-    0,
-    0};
-  *ctx = empty;
+  memset(ctx, 0, sizeof(*ctx));
+  ctx->jobs.head = CTX_JOBS;
+  ctx->rejections.head = CTX_REJECTIONS;
   set_text(L, idx, CTX_KEY_NEXT, "next");
   set_text(L, idx, CTX_KEY_CATCH, "catch");
   set_text(L, idx, CTX_KEY_CALL, "__call");
   set_text(L, idx, CTX_SELF, "TypeError: a promise can't resolve to itself");
   set_text(L, idx, CTX_NO_MEMORY, "not enough memory");
   set_text(L, idx, CTX_OVERFLOW, "stack overflow (too many values)");
+  set_text(L, idx, CTX_CLOSED, "the coroutine of the async call was closed");
+  set_text(L,
+    idx,
+    CTX_YIELDED,
+    "an async function can't yield: wait with await, or make a generator "
+    "with Promise.wrap");
   lua_getglobal(L, "next");
   ctx->lua_next = lua_tocfunction(L, -1);
   lua_pop(L, 1);
@@ -151,6 +167,7 @@ int luaopen_cpromise_core (lua_State *L) {
   Context *ctx;
   luaL_checkversion(L);
   ctx = new_context(L);
+  cp_trace_open(L, context);
   lua_newtable(L);
   ctx->promise_mt = lua_topointer(L, -1);
   set_metatables(L, context);

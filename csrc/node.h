@@ -41,6 +41,9 @@ typedef enum KindId {
   KIND_ELEMENT, /* node: VALUE is the aggregate, n the index in its table */
   KIND_KEYED, /* the same, and the slot KEY holds the key in its table */
   KIND_MICROTASK, /* node: VALUE is the function, or {f, args...} if PACKED */
+  KIND_START, /* an async call, a job: VALUE is its coroutine, not started */
+  KIND_AWAIT, /* an async call: VALUE is its coroutine, which awaits SOURCE */
+  KIND_RESUME, /* node: VALUE is a coroutine of the user's, as KIND_AWAIT */
   KIND_COUNT
 } KindId;
 
@@ -63,19 +66,19 @@ enum {
 ** 16 bytes and four user values make an object of 120 bytes, the largest
 ** that stays in glibc's fast bins: a fifth slot costs a third more.
 */
-typedef struct Promise {
+struct Promise {
   unsigned char state; /* a State; changes once */
   unsigned char kind; /* a KindId; meaningful while pending */
   unsigned short flags;
   unsigned int generation; /* moves on whenever it is resolved */
   unsigned int n; /* aggregate: elements missing; element: its index */
   unsigned int waiters; /* reactions in its ring */
-} Promise;
+};
 
 enum {
   SLOT_VALUE = 1, /* pending: see KindId; settled: the value or reason */
   SLOT_LINK, /* the next object in whichever one list this one is in */
-  SLOT_SOURCE, /* the promise it waits for; nil when it waits for none */
+  SLOT_SOURCE, /* what it waits for, or nil; rejected: the traceback, or nil */
   SLOT_REACTIONS, /* the last object of its ring of reactions */
   SLOT_KEY = SLOT_REACTIONS, /* keyed element: it has no reactions */
   PROMISE_SLOTS = SLOT_REACTIONS,

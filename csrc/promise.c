@@ -10,6 +10,10 @@ void cp_promise_copy (lua_State *L, Promise *p, int idx, int from) {
   const Promise *source = cp_node_at(L, from);
   cp_assert(source->state != STATE_PENDING);
   p->flags |= (unsigned short)(source->flags & FLAGS_SHAPE);
+  if (source->state == STATE_REJECTED) {
+    lua_getiuservalue(L, from, SLOT_SOURCE); /* the traceback */
+    lua_setiuservalue(L, idx, SLOT_SOURCE);
+  }
   lua_getiuservalue(L, from, SLOT_VALUE);
   cp_promise_settle(L, p, idx, (State)source->state);
 }

@@ -21,4 +21,10 @@ void cp_queue_push (lua_State *L, Queue *q, Promise *p, int idx);
    [-0, +1, -] */
 Promise *cp_queue_pop (lua_State *L, Queue *q);
 
+/* In a job: whether one that is queued now would be taken out next.
+   [-0, +0, -] */
+static inline int cp_queue_is_next (const Context *ctx) {
+  return ctx->batch == 0 && ctx->jobs.n == 0 && ctx->left > 0;
+}
+
 #endif

@@ -8,6 +8,7 @@
 #include "args.h"
 #include "host.h"
 #include "resolve.h"
+#include "trace.h"
 
 
 /*
@@ -100,9 +101,9 @@ int cp_finally (lua_State *L) {
 static Outcome
 call_handler (lua_State *L, Promise *node, const Promise *source) {
   int n = cp_promise_values(L, source, AT_SOURCE);
-  if (n >= 0 && lua_pcall(L, n, LUA_MULTRET, 0) == LUA_OK)
+  if (n >= 0 && lua_pcall(L, n, LUA_MULTRET, AT_HANDLER) == LUA_OK)
     return cp_resolve(L, node, AT_NODE, lua_gettop(L) - AT_WORK + 1);
-  cp_promise_settle(L, node, AT_NODE, STATE_REJECTED);
+  cp_trace_reject(L, node, AT_NODE);
   return SETTLED;
 }
 
@@ -198,11 +199,11 @@ static int is_inert (lua_State *L, int idx) {
 Outcome cp_run_finally (lua_State *L, Promise *node, const Promise *source) {
   (void)source;
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
-  if (lua_pcall(L, 0, 1, 0) != LUA_OK) {
-    cp_promise_settle(L, node, AT_NODE, STATE_REJECTED);
+  if (lua_pcall(L, 0, 1, AT_HANDLER) != LUA_OK) {
+    cp_trace_reject(L, node, AT_NODE);
     return SETTLED;
   }
-  /* stack: source; node; next; result */
+  /* stack: handler; source; node; next; result */
   cp_node_set(L, AT_NODE, SLOT_VALUE, AT_SOURCE);
   if (cp_promise_test(L, cp_context(L), AT_WORK) != NULL)
     return wait_for(L, node, AT_WORK, KIND_FINALLY_WAIT);
@@ -243,7 +244,7 @@ cp_run_finally_wait (lua_State *L, Promise *node, const Promise *source) {
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
   original = cp_node_at(L, AT_WORK);
   cp_promise_first(L, original, AT_WORK);
-  /* stack: source; node; next; original promise; its value */
+  /* stack: handler; source; node; next; original promise; its value */
   if (original->state == STATE_FULFILLED && !is_inert(L, AT_WORK + 1))
     return follow_original(L, node);
   return requeue(L, node, KIND_FINALLY_END);

@@ -8,6 +8,7 @@
 
 #include "args.h"
 #include "host.h"
+#include "trace.h"
 
 
 /*
@@ -86,24 +87,40 @@ static int get_methods (lua_State *L) {
 }
 
 
+/* Call a getter, whose function and n arguments are on the top. */
+static int call_getter (lua_State *L, int n, int nresults) {
+  Context *ctx = cp_context(L);
+  int handler = lua_gettop(L) - n - 1;
+  int status;
+  ctx->busy++;
+  status = lua_pcall(L, n, nresults, handler);
+  ctx->busy--;
+  lua_remove(L, handler);
+  return status == LUA_OK;
+}
+
+
 /* Push the field 'next' of a table that has a metatable. */
 static Shape look_at_table (lua_State *L, int idx) {
+  lua_pushcfunction(L, cp_trace_handler);
   lua_pushcfunction(L, get_next);
   lua_getiuservalue(L, CONTEXT, CTX_KEY_NEXT);
   lua_pushvalue(L, idx);
-  return lua_pcall(L, 2, 1, 0) == LUA_OK ? SHAPE_THENABLE : SHAPE_ERROR;
+  return call_getter(L, 2, 1) ? SHAPE_THENABLE : SHAPE_ERROR;
 }
 
 
 /* Push the method 'next' of a userdata. One that has no 'catch', or can't be
    asked, is a value: many userdata have a 'next' of another meaning. */
 static Shape look_at_userdata (lua_State *L, int idx) {
+  lua_pushcfunction(L, cp_trace_handler);
   lua_pushcfunction(L, get_methods);
   lua_getiuservalue(L, CONTEXT, CTX_KEY_NEXT);
   lua_getiuservalue(L, CONTEXT, CTX_KEY_CATCH);
   lua_pushvalue(L, idx);
-  if (lua_pcall(L, 3, 2, 0) != LUA_OK) {
-    lua_pop(L, 1);
+  if (!call_getter(L, 3, 2)) {
+    cp_trace_take(L, cp_context(L));
+    lua_pop(L, 2);
     return SHAPE_VALUE;
   }
   if (!cp_args_callable(L, lua_gettop(L))) {
@@ -175,7 +192,7 @@ resolve_with_object (lua_State *L, Promise *p, int idx, int first) {
         outcome = lock_in(L, p, idx, KIND_THENABLE);
         break;
       case SHAPE_ERROR:
-        cp_promise_settle(L, p, idx, STATE_REJECTED);
+        cp_trace_reject(L, p, idx);
         outcome = SETTLED;
         break;
       default:
@@ -348,10 +365,13 @@ Outcome cp_run_thenable (lua_State *L, Promise *node, const Promise *source) {
   lua_pushvalue(L, AT_SOURCE);
   cp_node_clear(L, AT_NODE, SLOT_VALUE);
   node->kind = KIND_PLAIN;
-  if (lua_pcall(L, 5, 0, 0) == LUA_OK || node->state != STATE_PENDING ||
-      node->generation != generation)
+  if (lua_pcall(L, 5, 0, AT_HANDLER) == LUA_OK)
     return LEFT;
-  cp_promise_settle(L, node, AT_NODE, STATE_REJECTED);
+  if (node->state != STATE_PENDING || node->generation != generation) {
+    cp_trace_take(L, cp_context(L)); /* nobody wants to know */
+    return LEFT;
+  }
+  cp_trace_reject(L, node, AT_NODE);
   return SETTLED;
 }
 

@@ -21,6 +21,7 @@ build = {
     ["cpromise.core"] = {
       sources = {
         "csrc/args.c",
+        "csrc/async.c",
         "csrc/combine.c",
         "csrc/construct.c",
         "csrc/host.c",
@@ -31,6 +32,7 @@ build = {
         "csrc/queue.c",
         "csrc/reaction.c",
         "csrc/resolve.c",
+        "csrc/trace.c",
       },
       defines = {"NDEBUG"},
     },

@@ -6,6 +6,9 @@ local loop = require "cpromise.loop"
 local promisify = require "cpromise.promisify"
 local time = require "cpromise.time"
 
+-- Tracebacks leave this library's files out.
+core.setOwn((debug.getinfo(1, "S").source:gsub("init%.lua$", "")))
+
 local Promise = {
   _VERSION = core._VERSION,
 
@@ -24,6 +27,12 @@ local Promise = {
   allKeyed = core.allKeyed,
   allSettledKeyed = core.allSettledKeyed,
   isAggregate = core.isAggregate,
+
+  async = core.async,
+  spawn = core.spawn,
+  await = core.await,
+  pawait = core.pawait,
+  wrap = core.wrap,
 
   drain = core.drain,
   queueMicrotask = core.queueMicrotask,

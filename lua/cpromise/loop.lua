@@ -113,27 +113,58 @@ function loop.call(fn)
   if not ok then core.report(reason) end
 end
 
---- Run jobs and the loop until nothing is left to do.
-function loop.run()
-  if core.inJob() then
-    error("Promise.run can't be called from a job (a handler, say): " ..
-      "the queue is running already", 2)
+-- The loop, loaded if need be. Raises where it can't be run, at the line that
+-- called `level` functions up.
+local function check_not_running(what, level)
+  if core.inside() then
+    error(what .. " can't be called in a handler, an async function or an " ..
+      "executor: what called that runs the loop", level + 1)
   end
   local current = loop.load()
-  if not current then
-    core.drain()
-    return
+  if current and current.inside() then
+    error(what .. " can't be called in a callback of the loop, which is " ..
+      "running already", level + 1)
   end
-  if current.inside() then
-    error("Promise.run can't be called from a callback of the loop: " ..
-      "the loop is running already", 2)
-  end
+  return current
+end
+
+-- Run jobs and the loop until `done()`, or until nothing is left to do.
+local function run_until(current, done)
   repeat
     core.drain()
-    local alive = current.step()
+    if done() then return end
+    local alive = current and current.step()
   until not alive and core.left() == 0
 end
 
+local function never()
+  return false
+end
+
+--- Run jobs and the loop until the promise has settled: the core's `await` on
+--- the main thread.
+function loop.pump(promise)
+  local current = check_not_running("await on the main thread", 3)
+  run_until(current, function()
+    return not core.is(promise) or promise:status() ~= "pending"
+  end)
+end
+
+--- Run jobs and the loop until nothing is left to do; or, given a function,
+--- until the async call of it has settled.
+function loop.run(...)
+  if select("#", ...) == 0 then
+    run_until(check_not_running("Promise.run", 2), never)
+    return
+  end
+  if not check.callable(...) then
+    check.fail(1, "run", check.expected("callable", (...)))
+  end
+  check_not_running("Promise.run", 2)
+  return core.await(core.spawn(...))
+end
+
+core.setPump(loop.pump)
 core.setWake(loop.wake)
 
 return loop

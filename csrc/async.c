@@ -1,0 +1,586 @@
+/*
+** async.c
+** See async.h.
+*/
+
+#include "async.h"
+
+#include "args.h"
+#include "host.h"
+#include "resolve.h"
+#include "trace.h"
+
+/* So many async calls may start inside one another at once. Each takes two C
+   levels of the 200 that Lua allows, and what the bodies call in between takes
+   some too. The next one starts from the queue: recursion is limited by memory
+   alone. */
+#define MAX_DEPTH 60
+
+
+/* Close a coroutine: its pending variables. [-0, +0, -] */
+static void close_coroutine (lua_State *co, lua_State *L) {
+#if LUA_VERSION_RELEASE_NUM >= 50406
+  lua_closethread(co, L);
+#else
+  (void)L;
+  lua_resetthread(co);
+#endif
+  lua_settop(co, 0); /* dead, not waiting to be started */
+}
+
+
+/*
+** {================================================================
+** Driving an async call
+** =================================================================
+*/
+
+/* What a slice of an async call has come to. */
+typedef enum Slice {
+  SLICE_SETTLED, /* its promise has settled */
+  SLICE_WAITS, /* its promise is a reaction of what it awaits */
+  SLICE_READY /* it awaits a value, or a promise that has settled */
+} Slice;
+
+
+/* Push what the coroutine awaits: the argument of the 'await' in which it is
+   suspended. [-0, +1, -] */
+static void push_awaited (lua_State *L, lua_State *co) {
+  lua_pushvalue(co, 1);
+  lua_xmove(co, L, 1);
+}
+
+
+/* The coroutine of the call p, at 'idx', has yielded. */
+static Slice has_yielded (lua_State *L, Promise *p, int idx, lua_State *co) {
+  Context *ctx = cp_context(L);
+  Promise *source = ctx->awaited;
+  if (ctx->waiting != co) {
+    close_coroutine(co, L);
+    cp_promise_refuse(L, p, idx, CTX_YIELDED);
+    return SLICE_SETTLED;
+  }
+  ctx->waiting = NULL;
+  p->kind = KIND_AWAIT;
+  if (source == NULL)
+    return SLICE_READY;
+  source->flags |= FLAG_HANDLED;
+  if (source->state != STATE_PENDING)
+    return SLICE_READY;
+  push_awaited(L, co);
+  cp_promise_link(L, source, lua_gettop(L), idx);
+  return SLICE_WAITS;
+}
+
+
+/* The body of the call p, at 'idx', has returned n values. */
+static Slice
+has_returned (lua_State *L, Promise *p, int idx, lua_State *co, int n) {
+  if (!lua_checkstack(L, n + LUA_MINSTACK)) {
+    cp_promise_refuse(
+      L, p, idx, n > LUAI_MAXSTACK / 4 ? CTX_OVERFLOW : CTX_NO_MEMORY);
+    return SLICE_SETTLED;
+  }
+  lua_xmove(co, L, n);
+  return cp_resolve(L, p, idx, n) == SETTLED ? SLICE_SETTLED : SLICE_WAITS;
+}
+
+
+/* The body has raised, or could not be resumed. */
+static Slice has_failed (lua_State *L, Promise *p, int idx, lua_State *co) {
+  lua_xmove(co, L, 1);
+  if (lua_status(co) == LUA_YIELD)
+    close_coroutine(co, L); /* too deep in C to be resumed */
+  cp_trace_reject(L, p, idx);
+  return SLICE_SETTLED;
+}
+
+
+/* Resume the coroutine of the call p, at 'idx', with n values. */
+static Slice drive (lua_State *L, Promise *p, int idx, lua_State *co, int n) {
+  Context *ctx = cp_context(L);
+  lua_State *outer = ctx->driven;
+  int status, nresults;
+  ctx->driven = co;
+  status = lua_resume(co, L, n, &nresults);
+  ctx->driven = outer;
+  ctx->resumed = NULL;
+  if (status == LUA_YIELD)
+    return has_yielded(L, p, idx, co);
+  if (status == LUA_OK)
+    return has_returned(L, p, idx, co, nresults);
+  return has_failed(L, p, idx, co);
+}
+
+
+/* Queue the job of the call p, at 'idx', which is ready. [-0, +0, -] */
+static void queue_ready (lua_State *L, Promise *p, int idx, lua_State *co) {
+  Context *ctx = cp_context(L);
+  push_awaited(L, co);
+  if (ctx->awaited != NULL) {
+    cp_promise_link(L, ctx->awaited, lua_gettop(L), idx);
+    lua_pop(L, 1);
+  }
+  else {
+    lua_setiuservalue(L, idx, SLOT_SOURCE);
+    cp_queue_push(L, &ctx->jobs, p, idx);
+  }
+}
+
+
+/* Resume the call of the running job with n values, and again as long as its
+   next job is the next one of all. */
+static Outcome
+run_slices (lua_State *L, Promise *node, lua_State *co, int n) {
+  Context *ctx = cp_context(L);
+  Slice slice = drive(L, node, AT_NODE, co, n);
+  while (slice == SLICE_READY && cp_queue_is_next(ctx)) {
+    ctx->left--;
+    cp_trace_clear(L, ctx);
+    ctx->resumed = co;
+    slice = drive(L, node, AT_NODE, co, 0);
+  }
+  if (slice == SLICE_READY)
+    queue_ready(L, node, AT_NODE, co);
+  return slice == SLICE_SETTLED ? SETTLED : LEFT;
+}
+
+
+/* The job of a call whose nesting was too deep to start it at once. */
+Outcome cp_run_start (lua_State *L, Promise *node, const Promise *source) {
+  lua_State *co;
+  (void)source;
+  lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
+  co = lua_tothread(L, AT_WORK);
+  return run_slices(L, node, co, lua_gettop(co) - 1);
+}
+
+
+/* The job of a call whose awaited promise has settled. 'await' looks at that
+   by itself. */
+Outcome cp_run_await (lua_State *L, Promise *node, const Promise *source) {
+  lua_State *co;
+  (void)source;
+  lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
+  co = lua_tothread(L, AT_WORK);
+  if (lua_status(co) != LUA_YIELD) {
+    cp_promise_refuse(L, node, AT_NODE, CTX_CLOSED);
+    return SETTLED;
+  }
+  cp_context(L)->resumed = co;
+  return run_slices(L, node, co, 0);
+}
+
+/* }================================================================ */
+
+
+/*
+** {================================================================
+** Starting an async call
+** =================================================================
+*/
+
+static int body_end (lua_State *L, int status, lua_KContext k) {
+  (void)k;
+  if (status != LUA_OK && status != LUA_YIELD)
+    return lua_error(L);
+  return lua_gettop(L) - 1;
+}
+
+
+/* Arguments: message handler; the user's function; its arguments. Errors
+   unwind here, while the coroutine lives: so a to-be-closed variable may
+   await, and the handler sees the stack. */
+int cp_async_body (lua_State *L) {
+  int n = lua_gettop(L) - 2;
+  return body_end(L, lua_pcallk(L, n, LUA_MULTRET, 1, 0, body_end), 0);
+}
+
+
+/* Push a coroutine ready to call the function at 'fn' with the n values on the
+   top, which are popped. [-n, +1, m] */
+static lua_State *prepare (lua_State *L, int fn, int n) {
+  lua_State *co = lua_newthread(L);
+  if (!lua_checkstack(co, n + 3)) {
+    lua_getiuservalue(L, CONTEXT, CTX_NO_MEMORY);
+    lua_error(L);
+  }
+  lua_pushcfunction(co, cp_async_body);
+  lua_pushcfunction(co, cp_trace_handler);
+  lua_pushvalue(L, fn);
+  lua_xmove(L, co, 1);
+  lua_insert(L, -n - 1);
+  lua_xmove(L, co, n);
+  return co;
+}
+
+
+/* Start the coroutine on the top, and replace it by the promise of its call.
+   'n' is the number of arguments. */
+static int start (lua_State *L, lua_State *co, int n) {
+  Context *ctx = cp_context(L);
+  int idx = lua_gettop(L) + 1;
+  Promise *p = cp_promise_new(L, KIND_START);
+  Slice slice;
+  if (ctx->depth >= MAX_DEPTH) {
+    cp_node_set(L, idx, SLOT_VALUE, idx - 1);
+    cp_queue_push(L, &ctx->jobs, p, idx);
+    return 1;
+  }
+  ctx->depth++;
+  slice = drive(L, p, idx, co, n + 2);
+  ctx->depth--;
+  if (slice == SLICE_SETTLED)
+    cp_promise_announce(L, p, idx);
+  else if (p->kind == KIND_AWAIT)
+    cp_node_set(L, idx, SLOT_VALUE, idx - 1);
+  if (slice == SLICE_READY)
+    queue_ready(L, p, idx, co);
+  cp_host_wake(L, ctx);
+  lua_settop(L, idx);
+  return 1;
+}
+
+
+#define FUNCTION lua_upvalueindex(3)
+
+
+static int call_async (lua_State *L) {
+  int n = lua_gettop(L);
+  lua_State *co = prepare(L, FUNCTION, n);
+  return start(L, co, n);
+}
+
+
+int cp_async (lua_State *L) {
+  cp_args_check_callable(L, 1);
+  lua_pushvalue(L, CONTEXT);
+  lua_pushvalue(L, PROMISE_MT);
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, call_async, 3);
+  return 1;
+}
+
+
+int cp_spawn (lua_State *L) {
+  int n = lua_gettop(L) - 1;
+  cp_args_check_callable(L, 1);
+  return start(L, prepare(L, 1, n), n);
+}
+
+/* }================================================================ */
+
+
+/*
+** {================================================================
+** Waiting
+** =================================================================
+*/
+
+/* What a continuation needs to know: flags in its context. */
+enum {
+  WAIT_PROMISE = 1, /* what is at 1 is a promise, not a plain value */
+  WAIT_PROTECTED = 2 /* 'pawait': true and the values, or false, reason */
+};
+
+
+/* Why the running code can't wait; NULL if it can. */
+static const char *refusal (lua_State *L, const Context *ctx, int is_main) {
+  if (is_main ? ctx->draining || ctx->busy > 0
+              : ctx->driven == NULL && !lua_isyieldable(L) && ctx->draining)
+    return "can't await in a handler, executor, hook or getter: make the "
+           "function with Promise.async, or return the promise";
+  if (is_main)
+    return NULL;
+  if (ctx->driven != NULL && ctx->driven != L)
+    return "can't await in a coroutine that an async function resumes, since "
+           "its consumer would get the yield: make it with Promise.wrap";
+  if (!lua_isyieldable(L))
+    return "can't await across a C function (table.sort, string.gsub, "
+           "require, an executor, a getter): await before or after it, or "
+           "in a Promise.async of its own";
+  return NULL;
+}
+
+
+/* The promise that is at 1, or that replaces an object there; NULL if a plain
+   value is there. */
+static Promise *as_source (lua_State *L, Context *ctx) {
+  int type = lua_type(L, 1);
+  Promise *p;
+  if (type != LUA_TTABLE && type != LUA_TUSERDATA)
+    return NULL;
+  p = cp_promise_peek(L, ctx, 1);
+  if (p != NULL)
+    return p;
+  lua_settop(L, 1);
+  p = cp_promise_new(L, KIND_PLAIN);
+  lua_insert(L, 1);
+  cp_resolve(L, p, 1, 1); /* linked at once: no announcement */
+  return p;
+}
+
+
+/* Return or raise the outcome of what is at 1. */
+static int outcome (lua_State *L, int k) {
+  const Promise *s = k & WAIT_PROMISE ? cp_node_at(L, 1) : NULL;
+  lua_settop(L, 1);
+  if (k & WAIT_PROTECTED)
+    lua_pushboolean(L, s == NULL || s->state == STATE_FULFILLED);
+  if (s == NULL)
+    lua_pushvalue(L, 1);
+  else if (cp_promise_values(L, s, 1) < 0)
+    return lua_error(L);
+  else if (s->state == STATE_REJECTED && !(k & WAIT_PROTECTED)) {
+    cp_trace_hand_on(L, 1);
+    return lua_error(L);
+  }
+  return lua_gettop(L) - 1;
+}
+
+
+/* In a coroutine: go on if it is our turn, else wait on, yielding nothing to
+   whoever resumed it. */
+static int go_on (lua_State *L, int status, lua_KContext k) {
+  Context *ctx = cp_context(L);
+  (void)status;
+  if (ctx->resumed != L)
+    return lua_yieldk(L, 0, k, go_on);
+  ctx->resumed = NULL;
+  if (ctx->refusal != NULL) {
+    const char *why = ctx->refusal;
+    ctx->refusal = NULL;
+    return luaL_error(L, "%s", why);
+  }
+  return outcome(L, (int)k);
+}
+
+
+/* On the main thread: run the loop. */
+static void pump (lua_State *L, Promise *s) {
+  if (s != NULL)
+    s->flags |= FLAG_HANDLED;
+  lua_getiuservalue(L, CONTEXT, CTX_PUMP);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  if (s != NULL && s->state == STATE_PENDING)
+    luaL_error(L, "promise still pending, nothing left to do");
+}
+
+
+/* In a coroutine of the user's own: a node resumes it. [-0, +0, m] */
+static void link_node (lua_State *L, Context *ctx, Promise *s) {
+  int idx = lua_gettop(L) + 1;
+  Promise *node = cp_node_new(L, KIND_RESUME, NODE_SLOTS);
+  lua_pushthread(L);
+  lua_setiuservalue(L, idx, SLOT_VALUE);
+  if (s != NULL)
+    cp_promise_link(L, s, 1, idx);
+  else {
+    cp_node_set(L, idx, SLOT_SOURCE, 1);
+    cp_queue_push(L, &ctx->jobs, node, idx);
+  }
+  cp_host_wake(L, ctx);
+  lua_settop(L, idx - 1);
+}
+
+
+/* In a coroutine: wait for what is at 1 (the promise s, if it is one), then
+   call the continuation, as lua_yieldk does. */
+static int wait (
+  lua_State *L, Context *ctx, Promise *s, int k, lua_KFunction continuation) {
+  if (ctx->driven == L) {
+    ctx->waiting = L;
+    ctx->awaited = s;
+  }
+  else
+    link_node(L, ctx, s);
+  return lua_yieldk(L, 0, s != NULL ? k | WAIT_PROMISE : k, continuation);
+}
+
+
+static int await (lua_State *L, int k) {
+  Context *ctx = cp_context(L);
+  lua_settop(L, 1);
+  if (ctx->driven != L || !lua_isyieldable(L)) {
+    int is_main = lua_pushthread(L);
+    const char *why = refusal(L, ctx, is_main);
+    if (why != NULL)
+      return luaL_error(L, "%s", why);
+    lua_settop(L, 1);
+    if (is_main) {
+      Promise *s = as_source(L, ctx);
+      pump(L, s);
+      return outcome(L, s != NULL ? k | WAIT_PROMISE : k);
+    }
+  }
+  return wait(L, ctx, as_source(L, ctx), k, go_on);
+}
+
+
+int cp_await (lua_State *L) {
+  return await(L, 0);
+}
+
+
+int cp_pawait (lua_State *L) {
+  return await(L, WAIT_PROTECTED);
+}
+
+
+int cp_setPump (lua_State *L) {
+  cp_args_check_callable(L, 1);
+  lua_settop(L, 1);
+  lua_setiuservalue(L, CONTEXT, CTX_PUMP);
+  return 0;
+}
+
+/* }================================================================ */
+
+
+/*
+** {================================================================
+** Coroutines of the user's own
+** =================================================================
+*/
+
+/* Report the error on the top of a coroutine that we resumed, and close it. */
+static void report_error (lua_State *L, lua_State *co) {
+  lua_pushcfunction(L, cp_trace_text);
+  lua_pushvalue(L, AT_WORK);
+  lua_pushvalue(L, CONTEXT);
+  if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+  lua_xmove(co, L, 1);
+  lua_insert(L, -2);
+  close_coroutine(co, L);
+  cp_host_report(L, 0);
+}
+
+
+/* The job of a coroutine of the user's own whose promise has settled. */
+Outcome cp_run_resume (lua_State *L, Promise *node, const Promise *source) {
+  Context *ctx = cp_context(L);
+  lua_State *co;
+  int status, n;
+  (void)node;
+  (void)source;
+  lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
+  co = lua_tothread(L, AT_WORK);
+  if (lua_status(co) != LUA_YIELD)
+    return LEFT; /* closed meanwhile */
+  ctx->resumed = co;
+  status = lua_resume(co, L, 0, &n);
+  ctx->resumed = NULL;
+  if (status == LUA_OK || status == LUA_YIELD)
+    lua_pop(co, n);
+  else
+    report_error(L, co);
+  return LEFT;
+}
+
+/* }================================================================ */
+
+
+/*
+** {================================================================
+** Promise.wrap: a generator's 'await' yields to its consumer's call, which
+** waits in its place
+** =================================================================
+*/
+
+#define GENERATOR lua_upvalueindex(3)
+
+static int wrap_go_on (lua_State *L, int status, lua_KContext k);
+
+
+/* The generator awaits something: wait for that here, where it was called. In
+   a coroutine that yields, and goes on in wrap_go_on. */
+static void wait_for_generator (lua_State *L, Context *ctx, lua_State *co) {
+  int is_main = lua_pushthread(L);
+  Promise *s;
+  lua_settop(L, 0);
+  push_awaited(L, co);
+  s = cp_promise_test(L, ctx, 1);
+  ctx->refusal = refusal(L, ctx, is_main);
+  if (ctx->refusal != NULL)
+    return; /* raised where it awaits */
+  if (is_main)
+    pump(L, s);
+  else
+    wait(L, ctx, s, 0, wrap_go_on);
+}
+
+
+/* The generator has raised the error on its top. */
+static int generator_failed (lua_State *L, lua_State *co) {
+  lua_xmove(co, L, 1);
+  cp_trace_keep(L, co);
+  if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD)
+    close_coroutine(co, L);
+  return lua_error(L);
+}
+
+
+/* Resume the generator with the n values on its top, and return what it
+   yields or returns. */
+static int resume_generator (lua_State *L, lua_State *co, int n) {
+  Context *ctx = cp_context(L);
+  lua_State *outer = ctx->driven;
+  int status;
+  for (;;) {
+    ctx->driven = co;
+    status = lua_resume(co, L, n, &n);
+    ctx->driven = outer;
+    if (status != LUA_YIELD || ctx->waiting != co)
+      break;
+    ctx->waiting = NULL;
+    wait_for_generator(L, ctx, co); /* may yield, and then doesn't return */
+    ctx->resumed = co;
+    n = 0;
+  }
+  if (status != LUA_OK && status != LUA_YIELD)
+    return generator_failed(L, co);
+  luaL_checkstack(L, n, "too many values");
+  lua_xmove(co, L, n);
+  return n;
+}
+
+
+static int wrap_go_on (lua_State *L, int status, lua_KContext k) {
+  Context *ctx = cp_context(L);
+  lua_State *co = lua_tothread(L, GENERATOR);
+  (void)status;
+  if (ctx->resumed != L)
+    return lua_yieldk(L, 0, k, wrap_go_on);
+  ctx->resumed = co;
+  return resume_generator(L, co, 0);
+}
+
+
+static int call_wrapped (lua_State *L) {
+  lua_State *co = lua_tothread(L, GENERATOR);
+  int n = lua_gettop(L);
+  if (!lua_checkstack(co, n))
+    return luaL_error(L, "too many arguments");
+  lua_xmove(L, co, n);
+  return resume_generator(L, co, n);
+}
+
+
+int cp_wrap (lua_State *L) {
+  lua_State *co;
+  cp_args_check_callable(L, 1);
+  lua_settop(L, 1);
+  lua_pushvalue(L, CONTEXT);
+  lua_pushvalue(L, PROMISE_MT);
+  co = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, co, 1);
+  lua_pushcclosure(L, call_wrapped, 3);
+  return 1;
+}
+
+/* }================================================================ */

@@ -1,0 +1,50 @@
+/*
+** async.h
+** Coroutines: async calls (ECMA-262 27.7.5), and waiting in them, in
+** coroutines of the user's own, and on the main thread.
+**
+** An async call is one object, its promise, which is also the node that waits:
+**
+**   started --yields in 'await'--> KIND_AWAIT, reacts to what it awaits
+**      ^  |                            |
+**      |  `--returns, raises--> settled|  in its turn: lua_resume
+**      `-------------------------------'
+**
+** 'await' itself links nothing. It says in the context that it waits
+** ('waiting', 'awaited') and yields to whoever drives the coroutine, who finds
+** what it awaits at 1 in its frame. It goes on when the context says that it
+** may ('resumed'), whoever else resumes it.
+*/
+
+#ifndef CP_ASYNC_H
+#define CP_ASYNC_H
+
+#include "promise.h"
+
+/* async(fn) -> a function that starts fn in a coroutine */
+int cp_async (lua_State *L);
+
+/* spawn(fn, ...) */
+int cp_spawn (lua_State *L);
+
+/* await(v), p:await() */
+int cp_await (lua_State *L);
+
+/* pawait(v) */
+int cp_pawait (lua_State *L);
+
+/* wrap(fn): coroutine.wrap for generators that await */
+int cp_wrap (lua_State *L);
+
+/* setPump(hook): hook(promise) runs the loop until the promise has settled;
+   it returns whether it has. */
+int cp_setPump (lua_State *L);
+
+/* The body of an async call: below it nothing belongs to the call. */
+int cp_async_body (lua_State *L);
+
+Outcome cp_run_start (lua_State *L, Promise *node, const Promise *source);
+Outcome cp_run_await (lua_State *L, Promise *node, const Promise *source);
+Outcome cp_run_resume (lua_State *L, Promise *node, const Promise *source);
+
+#endif

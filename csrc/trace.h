@@ -1,0 +1,63 @@
+/*
+** trace.h
+** Tracebacks beside an unaltered reason.
+**
+** A message handler sees the stack where an error is thrown. It returns the
+** reason as it is (to-be-closed variables receive it), and leaves a record of
+** it and the traceback in the context, where whoever rejects a promise with
+** that very reason finds it. Records of errors inside one another are linked,
+** newest first.
+*/
+
+#ifndef CP_TRACE_H
+#define CP_TRACE_H
+
+#include "promise.h"
+
+/* Functions below which nothing belongs to an error; ends with NULL. */
+extern const lua_CFunction cp_trace_bases[]; /* module.c */
+
+/* The message handler: for lua_pcall, as a light C function. */
+int cp_trace_handler (lua_State *L);
+
+/* Let the handler find the context at 'context' by the state. [-0, +0, m] */
+void cp_trace_open (lua_State *L, int context);
+
+/* Push the traceback of the coroutine 'from', from that level on, or nil if
+   it would be empty. 'context' is where the context is. [-0, +1, m] */
+void cp_trace_push (lua_State *L, int context, lua_State *from, int level);
+
+/* Push the traceback of the reason on the top, if that was just thrown, or
+   nil; and forget it. [-0, +1, -] */
+void cp_trace_take (lua_State *L, Context *ctx);
+
+/* Forget all errors in flight: a job starts. [-0, +0, -] */
+static inline void cp_trace_clear (lua_State *L, Context *ctx) {
+  if (ctx->traced) {
+    cp_node_clear(L, CONTEXT, CTX_TRACE);
+    ctx->traced = 0;
+  }
+}
+
+/* Reject the pending p, at 'idx', with the reason on the top, which was just
+   thrown, or why it could not be. [-1, +0, -] */
+void cp_trace_reject (lua_State *L, Promise *p, int idx);
+
+/* Prepare to throw the reason of the rejected promise at 'idx' again: who
+   catches it finds the traceback that the promise has. [-0, +0, m] */
+void cp_trace_hand_on (lua_State *L, int idx);
+
+/* Note the traceback of the coroutine 'from', where the error on the top was
+   thrown. [-0, +0, m] */
+void cp_trace_keep (lua_State *L, lua_State *from);
+
+/* (thread, context) -> its traceback */
+int cp_trace_text (lua_State *L);
+
+/* setOwn(prefix): Lua files whose chunk names start so are left out. */
+int cp_setOwn (lua_State *L);
+
+/* p:traceback() */
+int cp_traceback (lua_State *L);
+
+#endif
