@@ -26,7 +26,7 @@ typedef enum Outcome {
 /* Stack positions while a job runs. */
 enum {
   AT_SAVED = 1, /* the errors in flight around the drain */
-  AT_HANDLER, /* message handler for lua_pcall */
+  AT_HANDLER, /* message handler for protected calls */
   AT_SOURCE, /* settled promise that it reacts to; a lone job's SOURCE */
   AT_NODE, /* the object itself: in no list, its SOURCE cleared */
   AT_NEXT, /* the reaction after this one in the batch */
