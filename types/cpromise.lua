@@ -42,6 +42,7 @@ local promise = {}
 ---@field timer fun(seconds: number, fn: fun()): any  call `fn` once; a handle
 ---@field cancel fun(handle: any)  the timer won't fire; no effect if it has
 ---@field inside fun(): boolean  whether one of the loop's callbacks is running
+---@field poll? fun()  run the loop once, without waiting
 
 
 -- Construction ---------------------------------------------------------------
@@ -137,6 +138,13 @@ function promise:finally(onFinally) end
 function promise:status() end
 
 
+--- The traceback of the error that rejected the promise, or the promise that
+--- it follows; nil if it is not rejected, or was rejected by a call of
+--- `reject`. The reason itself is never changed.
+---@return string?
+function promise:traceback() end
+
+
 -- Combinators ----------------------------------------------------------------
 -- They take a sequence (a table `t` of `t.n` elements if that, read raw, is an
 -- integer from 0, else of `#t`; holes count as nil), or an iterator, as a
@@ -193,6 +201,60 @@ function Promise.allSettledKeyed(promises) end
 function Promise.isAggregate(v) end
 
 
+-- Coroutines -----------------------------------------------------------------
+
+--- An async function (27.7): each call starts `fn` in a coroutine at once and
+--- returns a promise of its results; an error in it rejects. The call never
+--- raises but for want of memory. More than 60 calls that start inside one
+--- another start from the queue instead, so that recursion has no limit.
+--- Raises if `fn` is not callable.
+---@param fn fun(...): ...
+---@return fun(...): Promise
+function Promise.async(fn) end
+
+--- Start `fn(...)` as an async call: `Promise.async(fn)(...)`.
+---@param fn fun(...): ...
+---@param ... any
+---@return Promise
+function Promise.spawn(fn, ...) end
+
+--- Suspend until `v` has settled; return all its values, or raise its reason
+--- as it is (27.7.5.3). A promise that has settled, or a plain value, takes
+--- one turn of the queue.
+---
+--- In an async call, and in a coroutine of the program's own: that waits, and
+--- yields nothing to whoever resumes it meanwhile. On the main thread: runs the
+--- loop. It works across `pcall`, metamethods, iterators and to-be-closed
+--- variables.
+---
+--- Raises in a handler, executor, hook or getter; across a C function such as
+--- `table.sort`, `string.gsub` or `require`; in a coroutine resumed inside an
+--- async call (see `Promise.wrap`); on the main thread in a callback of the
+--- running loop; and there, "promise still pending, nothing left to do".
+---@async
+---@param v any  a promise, a thenable, or a value
+---@return any ...
+function Promise.await(v) end
+
+--- As `await`, but returns true and the values, or false and the reason.
+---@async
+---@param v any
+---@return boolean fulfilled
+---@return any ...
+function Promise.pawait(v) end
+
+--- The same as `Promise.await(p)`.
+---@async
+---@return any ...
+function promise:await() end
+
+--- As `coroutine.wrap`, for generators that await: the wait suspends the
+--- caller of the generator. Errors pass as they are.
+---@param fn fun(...): ...
+---@return fun(...): ...
+function Promise.wrap(fn) end
+
+
 -- The queue and the loop -----------------------------------------------------
 
 --- Run jobs until none is left, or `max` have run; then report rejections
@@ -208,9 +270,16 @@ function Promise.drain(max) end
 ---@param ... any
 function Promise.queueMicrotask(fn, ...) end
 
---- Run jobs and the loop until nothing is left to do; with no loop, jobs only.
---- Raises inside a job, and inside a callback of the loop.
-function Promise.run() end
+--- Run `fn(...)` as an async call, and jobs and the loop until it has settled;
+--- return its values, or raise its reason as it is. Without arguments, run until
+--- nothing is left to do. With no loop only jobs run.
+---
+--- Raises in a handler, async function or executor, and in a callback of the
+--- loop; and if nothing is left to do that could settle the call.
+---@param fn? fun(...): ...
+---@param ... any
+---@return any ...
+function Promise.run(fn, ...) end
 
 --- Use this loop from now on; nil: find one. Raises, naming the function that
 --- is missing, for what is no loop.
@@ -246,9 +315,10 @@ function Promise.promisify(fn) end
 
 --- Replace the report of rejections nobody handles: after a drain,
 --- `hook(reason, promise, traceback)` is called once for each rejected promise
---- without a handler. `promise` is nil for an error in a microtask. nil
---- restores the default: a line on standard error. An error in the hook goes
---- there too. Returns the previous hook.
+--- without a handler. `promise` is nil for an error in a microtask, or in a
+--- coroutine of the program's own that went on after `await`. nil restores the
+--- default: the reason and the traceback on standard error. An error in the
+--- hook goes there too. Returns the previous hook.
 ---@param hook? fun(reason: any, promise: Promise?, traceback: string?)
 ---@return function? previous
 function Promise.onUnhandledRejection(hook) end

@@ -14,6 +14,9 @@
 ---   must not harm the loop: call it through `loop.call`.
 --- * `cancel(handle)`: the timer won't fire; without effect if it has.
 --- * `inside()`: whether one of the loop's callbacks is running.
+--- * `poll()`, if the loop needs it: run the loop once without waiting. Called
+---   when a run ends because its promise has settled, though the loop may have
+---   work left: so handles that are being closed get closed.
 ---
 --- For a game, say, that draws sixty frames a second and calls `frame` in
 --- each, this is a whole loop:
@@ -132,7 +135,10 @@ end
 local function run_until(current, done)
   repeat
     core.drain()
-    if done() then return end
+    if done() then
+      if current and current.poll then current.poll() end
+      return
+    end
     local alive = current and current.step()
   until not alive and core.left() == 0
 end

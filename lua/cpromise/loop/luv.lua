@@ -30,6 +30,11 @@ function luv.step()
   return uv.run("once")
 end
 
+-- luv crashes if the Lua state closes while a handle is being closed.
+function luv.poll()
+  uv.run "nowait"
+end
+
 function luv.now()
   return uv.hrtime() / 1e9
 end
