@@ -77,8 +77,7 @@ static Slice has_yielded (lua_State *L, Promise *p, int idx, lua_State *co) {
 static Slice
 has_returned (lua_State *L, Promise *p, int idx, lua_State *co, int n) {
   if (!lua_checkstack(L, n + LUA_MINSTACK)) {
-    cp_promise_refuse(
-      L, p, idx, n > LUAI_MAXSTACK / 4 ? CTX_OVERFLOW : CTX_NO_MEMORY);
+    cp_promise_refuse(L, p, idx, cp_promise_no_room(n));
     return SLICE_SETTLED;
   }
   lua_xmove(co, L, n);

@@ -114,8 +114,7 @@ int cp_promise_unpack (lua_State *L, const Promise *s, int idx) {
   lua_pop(L, 1);
   if (!lua_checkstack(L, n + LUA_MINSTACK)) {
     lua_pop(L, 1);
-    lua_getiuservalue(
-      L, CONTEXT, n > LUAI_MAXSTACK / 4 ? CTX_OVERFLOW : CTX_NO_MEMORY);
+    lua_getiuservalue(L, CONTEXT, cp_promise_no_room(n));
     return -1;
   }
   for (i = 1; i <= n; i++)

@@ -101,6 +101,14 @@ cp_promise_link (lua_State *L, Promise *p, int idx, int node) {
    time that this costs nothing in the mean. [-0, +0, -] */
 void cp_promise_sweep (lua_State *L, Promise *p, int idx);
 
+/* Which reason of the context tells that lua_checkstack refused n values: it
+   doesn't say if they are too many or memory is short, but Lua's stack takes
+   a million. */
+static inline int cp_promise_no_room (int n) {
+  return n > 250000 ? CTX_OVERFLOW : CTX_NO_MEMORY;
+}
+
+
 /* Push the first value, or the reason, of the settled s. [-0, +1, -] */
 void cp_promise_first (lua_State *L, const Promise *s, int idx);
 
