@@ -24,7 +24,8 @@ static const char *find_name (const luaL_Reg *reg, lua_CFunction f) {
 }
 
 
-/* The name of the running function in this library. */
+/* The name of the running function in this library. 'construct' alone stands
+   in no list: it is 'new' by another call. */
 static const char *own_name (lua_State *L, lua_Debug *running) {
   const char *name;
   lua_CFunction f;
@@ -34,7 +35,7 @@ static const char *own_name (lua_State *L, lua_Debug *running) {
   name = find_name(cp_functions, f);
   if (name == NULL)
     name = find_name(cp_methods, f);
-  return name != NULL ? name : "?";
+  return name != NULL ? name : "new";
 }
 
 
