@@ -36,13 +36,14 @@ int cp_args_is_own (lua_CFunction f) {
 }
 
 
-/* The name of the running function in this library. */
+/* The name of the running function in this library. 'construct' alone stands
+   in no list: it is 'new' by another call. */
 static const char *running_name (lua_State *L, lua_Debug *running) {
   const char *name;
   lua_getinfo(L, "f", running);
   name = own_name(lua_tocfunction(L, -1));
   lua_pop(L, 1);
-  return name != NULL ? name : "?";
+  return name != NULL ? name : "new";
 }
 
 

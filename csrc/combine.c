@@ -471,7 +471,6 @@ int cp_allSettledKeyed (lua_State *L) {
 
 int cp_isAggregate (lua_State *L) {
   int is = 0;
-  luaL_checkany(L, 1);
   if (lua_istable(L, 1) && lua_getmetatable(L, 1)) {
     lua_getiuservalue(L, CONTEXT, CTX_AGGREGATE_MT);
     is = lua_rawequal(L, -1, -2);

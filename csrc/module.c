@@ -40,7 +40,6 @@ const lua_CFunction cp_trace_bases[] = {cp_drain, cp_async_body, NULL};
 
 const luaL_Reg cp_functions[] = {
   {"new", cp_new},
-  {"construct", cp_construct},
   {"resolve", cp_Promise_resolve},
   {"fulfill", cp_Promise_fulfill},
   {"reject", cp_Promise_reject},
@@ -176,6 +175,10 @@ int luaopen_cpromise_core (lua_State *L) {
   set_functions(L, context, cp_functions);
   lua_insert(L, -2);
   lua_setfield(L, -2, "methods");
+  lua_pushvalue(L, context);
+  lua_pushvalue(L, context + 1);
+  lua_pushcclosure(L, cp_construct, 2);
+  lua_setfield(L, -2, "construct");
   lua_pushliteral(L, CP_VERSION);
   lua_setfield(L, -2, "_VERSION");
   return 1;

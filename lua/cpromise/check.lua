@@ -28,7 +28,7 @@ end
 ---@param v any
 ---@return string
 function check.expected(expected, v)
-  local mt = getmetatable(v)
+  local mt = debug.getmetatable(v)
   local name = type(mt) == "table" and rawget(mt, "__name")
   return ("%s expected, got %s"):format(
     expected, type(name) == "string" and name or type(v))
@@ -39,7 +39,7 @@ end
 ---@return boolean
 function check.callable(v)
   if type(v) == "function" then return true end
-  local mt = getmetatable(v)
+  local mt = debug.getmetatable(v)
   return type(mt) == "table" and rawget(mt, "__call") ~= nil
 end
 

@@ -1,0 +1,6 @@
+local aplus = require "spec.aplus.helper"
+local declare_rules = require "spec.aplus.called"
+
+aplus.clause("2.2.3 if onRejected is callable", function()
+  declare_rules("2.2.3", aplus.rejected)
+end)

@@ -1,0 +1,308 @@
+local Promise = require "cpromise"
+local helper = require "spec.helper"
+
+-- The names that the programs below use.
+local env = {
+  P = Promise,
+  Promise = Promise,
+  p = Promise.resolve(1),
+  error = error,
+  math = math,
+  pcall = pcall,
+  print = print,
+  setmetatable = setmetatable,
+  coroutine = coroutine,
+}
+
+-- The error of a program, whose code is in lines of its own.
+local function error_of(code)
+  local ok, err = pcall(load(code, "=prog", "t", env))
+  assert.is_false(ok, code .. " raises nothing")
+  return err
+end
+
+-- Declare that `P.name(args)` raises "bad argument #1" with this message,
+-- whichever way it is called.
+local function bad(name, args, message)
+  local expected = ("prog:2: bad argument #1 to '%s' (%s)"):format(
+    name, message)
+  local list = args == "" and "" or ", " .. args
+
+  it(("refuses P.%s(%s)"):format(name, args), function()
+    assert.equal(expected,
+      error_of(("\nP.%s(%s)"):format(name, args)))
+  end)
+
+  it(("refuses pcall(P.%s%s)"):format(name, list), function()
+    assert.equal(expected,
+      error_of(("\nlocal _, e = pcall(P.%s%s)\nerror(e, 0)"):format(
+        name, list)))
+  end)
+end
+
+-- `{args, the type that Lua sees}`
+local not_callable = {
+  {"nil", "nil"},
+  {"false", "boolean"},
+  {"1", "number"},
+  {"'print'", "string"},
+  {"{}", "table"},
+  {"p", "promise"},
+  {"setmetatable({}, {__name = 'Widget'})", "Widget"},
+}
+
+local function refuses_what_is_not_callable(name)
+  for _, case in ipairs(not_callable) do
+    bad(name, case[1], "callable expected, got " .. case[2])
+  end
+end
+
+describe("a wrong argument", function()
+  it("leaves no job and no rejection behind", function()
+    helper.drain()
+    local seen = helper.unhandled(function()
+      for _, call in ipairs {"new(1)", "try(1)", "all(1)", "race(1)",
+                             "allKeyed(1)", "queueMicrotask(1)",
+                             "drain(-1)", "delay(-1)", "promisify(1)"} do
+        error_of("P." .. call)
+      end
+      assert.equal(0, Promise.drain())
+    end)
+    assert.same({}, seen)
+  end)
+
+  it("is told with the position of the innermost Lua code", function()
+    assert.matches("^prog:3: ", error_of(
+      "local function f()\n  local function g()\n    P.new(1)\n" ..
+      "  end\n  g()\nend\nf()"))
+    assert.matches("^prog:2: ", error_of(
+      "local co = coroutine.create(function()\n  P.new(1)\nend)\n" ..
+      "local _, e = coroutine.resume(co)\nerror(e, 0)"))
+  end)
+
+  it("is told with the position of a call through two pcalls", function()
+    assert.equal("prog:2: bad argument #1 to 'new' " ..
+      "(callable expected, got nil)",
+      error_of("\nlocal _, _, e = pcall(pcall, P.new, nil)\nerror(e, 0)"))
+  end)
+
+  it("is named as the caller names the function", function()
+    assert.equal("prog:1: bad argument #1 to 'make' " ..
+      "(callable expected, got number)",
+      error_of "local make = P.new make(1)")
+  end)
+end)
+
+describe("Promise.new", function()
+  refuses_what_is_not_callable "new"
+  bad("new", "", "callable expected, got no value")
+end)
+
+describe("Promise(x)", function()
+  it("counts x as argument 1", function()
+    for _, case in ipairs(not_callable) do
+      assert.equal(
+        ("prog:2: bad argument #1 to 'Promise' (callable expected, got %s)")
+          :format(case[2]),
+        error_of(("\nPromise(%s)"):format(case[1])))
+    end
+    assert.equal("prog:1: bad argument #1 to 'Promise' " ..
+      "(callable expected, got no value)", error_of "Promise()")
+  end)
+
+  it("is named 'new' where the call has no name", function()
+    assert.equal(
+      "prog:1: bad argument #1 to 'new' (callable expected, got number)",
+      error_of "local _, e = pcall(Promise, 1) error(e, 0)")
+  end)
+end)
+
+describe("Promise.try", function()
+  refuses_what_is_not_callable "try"
+  bad("try", "", "callable expected, got no value")
+  bad("try", "nil, 1, 2", "callable expected, got nil")
+end)
+
+for _, name in ipairs {"all", "allSettled", "any", "race"} do
+  describe("Promise." .. name, function()
+    bad(name, "", "iterable expected, got no value")
+    bad(name, "nil", "iterable expected, got nil")
+    bad(name, "true", "iterable expected, got boolean")
+    bad(name, "12", "iterable expected, got number")
+    bad(name, "'abc'", "iterable expected, got string")
+    bad(name, "p", "iterable expected, got promise")
+    bad(name, "coroutine.create(print)", "iterable expected, got thread")
+  end)
+end
+
+for _, name in ipairs {"allKeyed", "allSettledKeyed"} do
+  describe("Promise." .. name, function()
+    bad(name, "", "table expected, got no value")
+    bad(name, "nil", "table expected, got nil")
+    bad(name, "12", "table expected, got number")
+    bad(name, "'abc'", "table expected, got string")
+    bad(name, "print", "table expected, got function")
+    bad(name, "p", "table expected, got promise")
+  end)
+end
+
+describe("Promise.drain", function()
+  bad("drain", "-1", "must not be negative")
+  bad("drain", "math.mininteger", "must not be negative")
+  bad("drain", "1.5", "integer expected, got number")
+  bad("drain", "0/0", "integer expected, got number")
+  bad("drain", "1/0", "integer expected, got number")
+  bad("drain", "'1'", "integer expected, got string")
+  bad("drain", "{}", "integer expected, got table")
+  bad("drain", "false", "integer expected, got boolean")
+
+  it("refuses to be called as a method", function()
+    assert.equal("prog:1: calling 'drain' on bad self " ..
+      "(integer expected, got cpromise)", error_of "P:drain()")
+  end)
+
+  it("runs nothing when its argument is wrong", function()
+    local ran = false
+    Promise.queueMicrotask(function() ran = true end)
+    error_of "P.drain(-1)"
+    assert.is_false(ran)
+    assert.equal(1, helper.drain())
+    assert.is_true(ran)
+  end)
+
+  it("raises inside a job as well", function()
+    local err
+    Promise.queueMicrotask(function() err = error_of "P.drain(-1)" end)
+    helper.drain()
+    assert.equal(
+      "prog:1: bad argument #1 to 'drain' (must not be negative)", err)
+  end)
+end)
+
+describe("Promise.queueMicrotask", function()
+  refuses_what_is_not_callable "queueMicrotask"
+  bad("queueMicrotask", "", "callable expected, got no value")
+  bad("queueMicrotask", "nil, 1, 2", "callable expected, got nil")
+end)
+
+describe("Promise.onUnhandledRejection", function()
+  for i = 2, #not_callable do
+    local case = not_callable[i]
+    bad("onUnhandledRejection", case[1],
+      "callable expected, got " .. case[2])
+  end
+
+  it("keeps the hook when its argument is wrong", function()
+    local function hook() end
+    local previous = Promise.onUnhandledRejection(hook)
+    error_of "P.onUnhandledRejection(1)"
+    assert.equal(hook, Promise.onUnhandledRejection(previous))
+  end)
+end)
+
+describe("Promise.setLoop", function()
+  local names = {"wake", "step", "now", "timer", "cancel", "inside"}
+
+  local function whole_loop()
+    local loop = {}
+    for _, name in ipairs(names) do loop[name] = function() end end
+    return loop
+  end
+
+  bad("setLoop", "false", "loop expected, got boolean")
+  bad("setLoop", "1", "loop expected, got number")
+  bad("setLoop", "'luv'", "loop expected, got string")
+  bad("setLoop", "print", "loop expected, got function")
+  bad("setLoop", "p", "loop expected, got promise")
+  bad("setLoop", "{}", "a loop has a function 'wake'")
+
+  for _, name in ipairs(names) do
+    it(("names the function '%s' when it is missing"):format(name),
+      function()
+        for _, value in ipairs {false, 1, {}} do
+          env.loop = whole_loop()
+          env.loop[name] = value or nil
+          assert.equal("prog:1: bad argument #1 to 'setLoop' " ..
+            ("(a loop has a function '%s')"):format(name),
+            error_of "P.setLoop(loop)")
+        end
+      end)
+  end
+
+  it("keeps the loop when its argument is wrong", function()
+    local loop = whole_loop()
+    Promise.setLoop(loop)
+    error_of "P.setLoop(1)"
+    error_of "P.setLoop({wake = print})"
+    local kept = Promise.loop()
+    Promise.setLoop(nil)
+    assert.equal(loop, kept)
+  end)
+end)
+
+describe("Promise.delay", function()
+  bad("delay", "nil", "number expected, got nil")
+  bad("delay", "'1'", "number expected, got string")
+  bad("delay", "{}", "number expected, got table")
+  bad("delay", "p", "number expected, got promise")
+  bad("delay", "print", "number expected, got function")
+  bad("delay", "-1", "must not be negative")
+  bad("delay", "-1/0", "must not be negative")
+  bad("delay", "0/0", "not a number (NaN)")
+end)
+
+describe("Promise.promisify", function()
+  refuses_what_is_not_callable "promisify"
+
+  it("accepts a callable that hides its metatable", function()
+    local hidden = {__call = function() end, __metatable = false}
+    assert.equal("function",
+      type(Promise.promisify(setmetatable({}, hidden))))
+  end)
+end)
+
+env.method = {}
+for _, name in ipairs {"next", "andThen", "then", "catch", "finally",
+                       "status"} do
+  env.method[name] = env.p[name]
+
+  describe("p." .. name, function()
+    local function expected(got)
+      return ("prog:2: bad argument #1 to '%s' " ..
+        "(promise expected, got %s)"):format(name, got)
+    end
+
+    for _, case in ipairs {
+      {"nil", "nil"},
+      {"1", "number"},
+      {"'p'", "string"},
+      {"{}", "table"},
+      {"method", "table"},
+      {"P", "cpromise"},
+      {"print, print", "function"},
+      {"{}, print, print", "table"},
+    } do
+      it(("refuses to be called with (%s)"):format(case[1]), function()
+        assert.equal(expected(case[2]),
+          error_of(("\nmethod['%s'](%s)"):format(name, case[1])))
+      end)
+    end
+
+    it("refuses what is no promise through pcall, too", function()
+      local err = error_of(
+        ("\nlocal _, e = pcall(method['%s'], 1)\nerror(e, 0)")
+          :format(name))
+      -- 'andThen' and 'then' may be called by their first name here
+      err = err:gsub("'next'", "'" .. name .. "'")
+      assert.equal(expected "number", err)
+    end)
+
+    if name ~= "then" then -- that is no name for Lua
+      it("refuses a self that is no promise", function()
+        assert.equal(("prog:1: calling '%s' on bad self " ..
+          "(promise expected, got table)"):format(name),
+          error_of(("method:%s(print)"):format(name)))
+      end)
+    end
+  end)
+end

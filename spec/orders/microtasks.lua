@@ -1,0 +1,60 @@
+-- Jobs of the program's own, and mixtures. The logs are V8's: see run.js.
+
+--- run in the order in which they were queued, among the handlers
+p[1]:next(say("a"))
+queueMicrotask(say("job1"))
+resolve(1, "x")
+queueMicrotask(say("job2"))
+p[1]:next(say("b"))
+queueMicrotask(say("job3"))
+p[1]:next(say("c"))
+--> job1(nil) a(x) job2(nil) b(x) job3(nil) c(x)
+
+--- queue jobs behind everything that waits
+queueMicrotask(function()
+  log("job1")
+  queueMicrotask(function()
+    log("job3")
+    queueMicrotask(say("job4"))
+  end)
+  Promise.resolve("x"):next(say("a"))
+end)
+queueMicrotask(say("job2"))
+Promise.resolve("y"):next(say("b")):next(say("c"))
+--> job1 job2(nil) b(y) job3 a(x) c(y) job4(nil)
+
+--- stand between the handlers of a promise that settled before them
+p[1]:next(say("a"))
+p[1]:next(function(v)
+  log("b", v)
+  queueMicrotask(say("job"))
+  p[1]:next(say("d"))
+end)
+p[1]:next(say("c")):next(say("e"))
+resolve(1, "x")
+--> a(x) b(x) c(x) job(nil) d(x) e(x)
+
+--- mix with every kind of promise
+ticks(10)
+p[1] = Promise.resolve("x")
+p[2] = p[1]:next(function()
+  return p[1]
+end)
+p[3] = p[1]:finally(function()
+  return p[2]
+end)
+resolve(4, thenable("t", function(r)
+  r(p[3])
+end))
+p[5] = Promise.all({p[4], p[2], thenable("u", function(r)
+  queueMicrotask(function()
+    r("y")
+  end)
+end)})
+p[6] = Promise.race({p[4], p[3]}):finally(function()
+  raise("e")
+end)
+p[7] = Promise.any({p[6], p[5]}):catch(say("never"))
+outcomes(7)
+--> t.next u.next 1 t() u() +1(x) 2 3 4 +2(x) 5 6 +3(x) 7 +4(x) 8 -6(e)
+--> +5({x,x,y}) 9 10 +7({x,x,y})

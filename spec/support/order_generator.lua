@@ -1,0 +1,389 @@
+--- Makes random order programs (see order.lua), and makes them smaller.
+---
+--- A program is a tree of strings and tables. A table with `join` is a row
+--- whose items can be left out: statements, or elements of a list. One with
+--- `value = true` is an expression that a 0 can stand for. Any other table is
+--- its parts, one after the other.
+
+local generator = {}
+
+-- Bodies of functions in each other.
+local MAX_DEPTH = 3
+
+local Generator = {}
+Generator.__index = Generator
+
+-- Random integers from 1 to n, the same for a seed everywhere (xorshift*).
+local function random_source(seed)
+  local s = seed * 0x9E3779B97F4A7C15 | 1
+  local function random(n)
+    s = s ~ s << 13
+    s = s ~ s >> 7
+    s = s ~ s << 17
+    return (s * 0x2545F4914F6CDD1D >> 33) % n + 1
+  end
+  for _ = 1, 4 do random(1) end -- seeds in a row begin alike
+  return random
+end
+
+-- One of the entries {weight, method or other value, arguments...}; those
+-- with a weight of false are left out.
+function Generator:choose(entries)
+  local total = 0
+  for _, entry in ipairs(entries) do total = total + (entry[1] or 0) end
+  local n = self.random(total)
+  for _, entry in ipairs(entries) do
+    n = n - (entry[1] or 0)
+    if n <= 0 then return entry end
+  end
+end
+
+function Generator:call(entries)
+  local entry = self:choose(entries)
+  return entry[2](self, table.unpack(entry, 3))
+end
+
+function Generator.text(_, text)
+  return text
+end
+
+-- A name that was not there before.
+function Generator:fresh(kind)
+  self.names = self.names + 1
+  return ('"%s%d"'):format(kind, self.names)
+end
+
+function Generator:number()
+  self.names = self.names + 1
+  return tostring(self.names)
+end
+
+-- The number of a promise, sometimes of one still to be made. Low ones are
+-- likelier: so most promises follow older ones, and few wait in a circle.
+function Generator:index()
+  return tostring(self.random(self.random(self.promises + 1)))
+end
+
+function Generator:promise()
+  return "p[" .. self:index() .. "]"
+end
+
+-- What the code at hand is inside of: its depth, and whether it has a value
+-- `v` or functions `r` and `j` that settle.
+local function inside(context, names)
+  return {
+    depth = context.depth + 1,
+    v = context.v or names == "v",
+    settles = context.settles or names == "r, j",
+  }
+end
+
+-- A function. `first` and `last` stand at the ends of its body.
+function Generator:fn(context, names, first, last)
+  local inner = inside(context, names)
+  local body = {join = "\n", first}
+  if inner.depth < MAX_DEPTH then
+    self:statements(body, inner, self.random(3) - 1)
+  end
+  if last then body[#body + 1] = last(self, inner) end
+  return {"function(", names, ")", body, "end"}
+end
+
+-- Values
+
+function Generator:finish_settling(context)
+  return self:call {
+    {6, self.settle_own, context},
+    {2, self.settle_own_later, context},
+    {1, self.keep},
+    {1, self.raise},
+    {1, self.text, 'log("open")'},
+  }
+end
+
+-- An executor, or the function of a thenable.
+function Generator:settling_fn(context)
+  return self:fn(context, "r, j", nil, self.finish_settling)
+end
+
+function Generator:thenable(context)
+  local maker = self:choose {{3, "thenable"}, {2, "plain"}}[2]
+  return {maker, "(", self:fresh "t", ", ",
+    self:settling_fn(context), ")"}
+end
+
+-- One that is none until it was looked at some times.
+function Generator:late_thenable(context)
+  local skip = self.random(4)
+  return {"thenable(", self:fresh "t", ", ",
+    self:settling_fn(context), ", ", tostring(self.random(skip)), ")"}
+end
+
+function Generator:object()
+  local maker = self:choose {{2, "thenable"}, {1, "trap"}}[2]
+  return {maker, "(", self:fresh "o", ")"}
+end
+
+-- An element of a list is none that may be nil.
+function Generator:element(context)
+  local deep = context.depth >= MAX_DEPTH
+  return {value = true, self:call {
+    {5, self.number},
+    {7, self.promise},
+    {not deep and 2, self.thenable, context},
+    {not deep and 1, self.late_thenable, context},
+    {1, self.object},
+    {context.depth < 2 and 2, self.derived, context},
+  }}
+end
+
+function Generator:value(context)
+  return self:call {
+    {8, self.element, context},
+    {context.v and 2, self.text, "v"},
+    {1, self.text, "nil"},
+  }
+end
+
+function Generator:reason(context)
+  return self:call {
+    {6, self.fresh, "e"},
+    {1, self.value, context},
+  }
+end
+
+-- Handlers
+
+function Generator:finish(context)
+  return self:call {
+    {5, function() return {"return ", self:value(context)} end},
+    {1, self.raise},
+    {1, self.text, "return"},
+  }
+end
+
+function Generator:handler(context, names)
+  local log = {"log(", self:fresh "h", names ~= "" and ", v" or "", ")"}
+  return {value = true, self:call {
+    {8, self.fn, context, names, log, self.finish},
+    {2, function() return {"say(", self:fresh "s", ")"} end},
+    {1, self.text, "nil"},
+    {1, function() return {"resolver(", self:index(), ")"} end},
+    {context.settles and 1, self.text, "r"},
+    {context.settles and 1, self.text, "j"},
+  }}
+end
+
+-- Expressions that make a promise
+
+function Generator:next(context)
+  local both = self.random(4) == 1
+  return {self:promise(), ":next(", self:handler(context, "v"),
+    both and {", ", self:handler(context, "v")} or "", ")"}
+end
+
+function Generator:catch(context)
+  return {self:promise(), ":catch(", self:handler(context, "v"), ")"}
+end
+
+function Generator:finally(context)
+  return {self:promise(), ":finally(", self:handler(context, ""), ")"}
+end
+
+function Generator:resolved(context)
+  return {"Promise.resolve(", self:value(context), ")"}
+end
+
+function Generator:rejected(context)
+  return {"Promise.reject(", self:reason(context), ")"}
+end
+
+function Generator:made(context)
+  return {"make(", self:settling_fn(context), ")"}
+end
+
+function Generator:combined(context)
+  local name = self:choose {
+    {2, "all"}, {2, "allSettled"}, {2, "any"}, {2, "race"}}[2]
+  local list = {join = ", "}
+  for i = 1, self.random(5) - 1 do list[i] = self:element(context) end
+  local elements = {"{", list, "}"}
+  if self.random(4) == 1 then
+    local stop = self.random(3) == 1 and ", " .. self.random(4) or ""
+    elements = {"each(", elements, stop, ")"}
+  end
+  return {"Promise.", name, "(", elements, ")"}
+end
+
+function Generator:derived(context)
+  return self:call {
+    {10, self.next, context},
+    {3, self.catch, context},
+    {5, self.finally, context},
+    {3, self.resolved, context},
+    {1, self.rejected, context},
+    {2, self.made, context},
+    {5, self.combined, context},
+  }
+end
+
+-- Statements
+
+function Generator:assign(context)
+  local derived = self:derived(context)
+  self.promises = self.promises + 1
+  return {"p[" .. self.promises .. "] = ", derived}
+end
+
+function Generator:settle(context)
+  local name = self:choose {{3, "resolve"}, {1, "reject"}}[2]
+  local what = name == "resolve" and self.value or self.reason
+  return {name, "(", self:index(), ", ", what(self, context), ")"}
+end
+
+function Generator:settle_own(context)
+  local name = self:choose {{3, "r"}, {1, "j"}}[2]
+  local what = name == "r" and self.value or self.reason
+  return {name, "(", what(self, context), ")"}
+end
+
+function Generator:settle_own_later(context)
+  return {"queueMicrotask(function()",
+    {join = "\n", self:settle_own(context)}, "end)"}
+end
+
+function Generator:keep()
+  return {"keep(", self:index(), ", r, j)"}
+end
+
+function Generator:raise()
+  return {"raise(", self:fresh "e", ")"}
+end
+
+function Generator:microtask(context)
+  return {"queueMicrotask(",
+    self:fn(context, "", {"log(", self:fresh "m", ")"}), ")"}
+end
+
+function Generator:ticks()
+  return {"ticks(", tostring(self.random(12)), ")"}
+end
+
+function Generator:turn(context)
+  return {"turn(", self:fn(context, ""), ")"}
+end
+
+function Generator:statement(context)
+  return self:call {
+    {10, self.assign, context},
+    {6, self.settle, context},
+    {2, self.microtask, context},
+    {2, self.ticks},
+    {context.depth == 0 and 1, self.turn, context},
+    {context.settles and 4, self.settle_own, context},
+    {context.settles and 1, self.settle_own_later, context},
+    {context.settles and 1, self.keep},
+  }
+end
+
+-- Add up to n statements to a body.
+function Generator:statements(body, context, n)
+  for _ = 1, n do
+    if self.left == 0 then return end
+    self.left = self.left - 1
+    body[#body + 1] = self:statement(context)
+  end
+end
+
+-- Resolve the first n promises: at the start of the program, at its end, or
+-- in a turn.
+function Generator:resolve_roots(body, context, n)
+  for k = 1, n do
+    local value = self:call {{3, self.number}, {2, self.value, context}}
+    local resolve = {"resolve(", tostring(k), ", ", value, ")"}
+    local turn = {"turn(function()", {join = "\n", resolve}, "end)"}
+    local entry = self:choose {
+      {3, 1, resolve}, {3, #body + 1, resolve}, {2, #body + 1, turn}}
+    table.insert(body, entry[2], entry[3])
+  end
+end
+
+--- A random program of up to `size` statements (by default 2 to 25).
+---@param seed integer
+---@param size? integer
+---@return table  the tree
+function generator.program(seed, size)
+  local random = random_source(seed)
+  local self = setmetatable({random = random, names = 0}, Generator)
+  self.left = size or random(24) + 1
+  local roots = random(4)
+  self.promises = roots
+  local body, context = {join = "\n"}, {depth = 0}
+  while self.left > 0 do self:statements(body, context, 1) end
+  self:resolve_roots(body, context, roots)
+  body[#body + 1] =
+    {"turn(function() outcomes(", tostring(self.promises), ") end)"}
+  return body
+end
+
+local function indent(text)
+  return "\n  " .. text:gsub("\n", "\n  ") .. "\n"
+end
+
+--- The text of a program.
+function generator.text(tree, inner)
+  if type(tree) == "string" then return tree end
+  local parts = {}
+  for i, part in ipairs(tree) do parts[i] = generator.text(part, true) end
+  local text = table.concat(parts, tree.join)
+  if tree.join ~= "\n" or not inner then return text end
+  return text == "" and " " or indent(text)
+end
+
+-- A copy of the tree without its first, second, ... part that can be spared:
+-- `countdown` says which.
+local function without(tree, countdown)
+  if type(tree) == "string" then return tree end
+  if tree.value then
+    countdown.n = countdown.n - 1
+    if countdown.n == 0 then return "0" end
+  end
+  local copy = {join = tree.join, value = tree.value}
+  for _, part in ipairs(tree) do
+    if tree.join then countdown.n = countdown.n - 1 end
+    if not tree.join or countdown.n ~= 0 then
+      copy[#copy + 1] = without(part, countdown)
+    end
+  end
+  return copy
+end
+
+-- All programs with one part less, the larger parts first.
+local function smaller(tree)
+  local trees = {}
+  while true do
+    local countdown = {n = #trees + 1}
+    local copy = without(tree, countdown)
+    if countdown.n > 0 then return trees end
+    trees[#trees + 1] = copy
+  end
+end
+
+--- The smallest program found by leaving out one part after the other.
+---@param tree table
+---@param first_failing fun(programs: string[]): integer?
+---@return string  its text
+function generator.shrink(tree, first_failing)
+  local i
+  repeat
+    local trees, texts = smaller(tree), {}
+    for k, candidate in ipairs(trees) do
+      texts[k] = generator.text(candidate)
+    end
+    i = first_failing(texts)
+    tree = trees[i] or tree
+  until not i
+  return generator.text(tree)
+end
+
+return generator
