@@ -5,7 +5,8 @@ local Promise = require "cpromise"
 local order = require "spec.support.order"
 
 local topics =
-  {"next", "adoption", "thenable", "finally", "combinators", "microtasks"}
+  {"next", "adoption", "thenable", "finally", "combinators", "microtasks",
+    "async"}
 
 local function read(topic)
   local file <close> = assert(io.open("spec/orders/" .. topic .. ".lua"))

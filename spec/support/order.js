@@ -14,6 +14,10 @@ const rules = [
   [/--/g, "//"],
   [/\{/g, "["],
   [/\}/g, "]"],
+  [/\bstart\(function/g, "start(async function"],
+  [/\bxpcall\(function\(\)/g, "try {"],
+  [/\bend, caught\(([^)]*)\)\)/g, "} catch (reason) { log($1, reason); }"],
+  [/\bfor (\w+) = 1, (\d+) do\b/g, "for (let $1 = 1; $1 <= $2; $1++) {"],
   [/\bfunction\([^)]*\)/g, "$& {"],
   [/\bend\b/g, "}"],
   [/\blocal\b/g, "const"],
@@ -56,6 +60,8 @@ function world() {
     log(text, v);
     return v;
   };
+
+  const start = (fn) => fn();
 
   const raise = (reason) => {
     throw reason;
@@ -125,7 +131,7 @@ function world() {
 
   const names = {
     Promise, make, p, resolve, reject, resolver, keep, queueMicrotask, turn,
-    ticks, log, say, raise, outcomes, thenable, trap, plain, each,
+    ticks, log, say, raise, start, outcomes, thenable, trap, plain, each,
   };
   return {names, entries, turns};
 }

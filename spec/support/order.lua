@@ -4,8 +4,8 @@
 --- replacing words, so that a JavaScript engine can run the very same
 --- program: one statement a line (or `;` between them), calls with
 --- parentheses, braces for lists only, and of the language itself no more
---- than `local`, `function(...)`, `return`, `end`, `nil` (and none of these
---- words in a string). Both languages know these names:
+--- than `local`, `function(...)`, `return`, `end`, `nil`, `for i = 1, n do`
+--- (and none of these words in a string). Both languages know these names:
 ---
 --- * `Promise.resolve`, `reject`, `all`, `allSettled`, `any`, `race`, and
 ---   the methods `next` (in JavaScript `then`), `catch` and `finally`;
@@ -13,6 +13,9 @@
 --- * `p[k]`: the promise number k. One that was not assigned is pending until
 ---   `resolve(k, value)` or `reject(k, reason)`; `resolver(k)`: the function
 ---   that resolves it; `keep(k, r, j)`: from now on r and j settle number k;
+--- * `start(function() ... end)`: an async call; in its body, and not in
+---   functions inside it, `await(value)`, and `xpcall(function()`, a body,
+---   `end, caught(text))`, which logs the error of the body and goes on;
 --- * `queueMicrotask(fn)`; `turn(fn)`: call it when the queue is empty;
 --- * `ticks(n)`: count the rounds of the queue: a job that logs 1 and queues
 ---   one that logs 2, and so on. It shows in which tick something happens;
@@ -72,6 +75,10 @@ local function world(Promise)
 
   function names.raise(reason)
     error(reason, 0)
+  end
+
+  function names.caught(text)
+    return function(reason) names.log(text, reason) end
   end
 
   function names.turn(fn)
@@ -170,6 +177,7 @@ function order.run(Promise, program, drain)
   names.Promise = Promise
   names.make = Promise.new
   names.queueMicrotask = Promise.queueMicrotask
+  names.start, names.await, names.xpcall = Promise.spawn, Promise.await, xpcall
   drain = drain or Promise.drain
 
   assert(load(program, "=program", "t", names))()

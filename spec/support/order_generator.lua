@@ -174,6 +174,46 @@ function Generator:handler(context, names)
   }}
 end
 
+-- Async functions: their bodies, and blocks in these, can await
+
+function Generator:await(context)
+  -- in parentheses: one value, also where there is none
+  return {"log(", self:fresh "a", ", (await(", self:value(context), ")))"}
+end
+
+function Generator:block(context, first, last, awaited)
+  local inner = inside(context)
+  inner.awaits = inner.depth < MAX_DEPTH
+  local body = {join = "\n", awaited and self:await(context) or nil}
+  self:statements(body, inner, self.random(3))
+  return {first, body, last}
+end
+
+function Generator:protected(context)
+  return self:block(context, "xpcall(function()",
+    {"end, caught(", self:fresh "c", "))"}, true)
+end
+
+function Generator:loop(context)
+  local first = ("for i%d = 1, %d do"):format(context.depth, self.random(3))
+  return self:block(context, first, "end", true)
+end
+
+function Generator:started(context)
+  local last = self:call {
+    {3, function() return {"return ", self:value(context)} end},
+    {1, function() return {"return (await(", self:value(context), "))"} end},
+    {1, self.raise},
+    {1, self.text, "return"},
+  }
+  local inner = inside(context)
+  inner.awaits = true
+  local body = {join = "\n", {"log(", self:fresh "f", ")"}}
+  self:statements(body, inner, self.random(5))
+  body[#body + 1] = last
+  return {"start(function()", body, "end)"}
+end
+
 -- Expressions that make a promise
 
 function Generator:next(context)
@@ -224,6 +264,7 @@ function Generator:derived(context)
     {1, self.rejected, context},
     {2, self.made, context},
     {5, self.combined, context},
+    {context.depth < MAX_DEPTH and 6, self.started, context},
   }
 end
 
@@ -280,6 +321,9 @@ function Generator:statement(context)
     {2, self.microtask, context},
     {2, self.ticks},
     {context.depth == 0 and 1, self.turn, context},
+    {context.awaits and 20, self.await, context},
+    {context.awaits and 4, self.protected, context},
+    {context.awaits and 2, self.loop, context},
     {context.settles and 4, self.settle_own, context},
     {context.settles and 1, self.settle_own_later, context},
     {context.settles and 1, self.keep},
