@@ -98,11 +98,15 @@ static Shape look_at_table (lua_State *L, int idx) {
 /* Push the method 'next' of a userdata. One that has no 'catch', or can't be
    asked, is a value: many userdata have a 'next' of another meaning. */
 static Shape look_at_userdata (lua_State *L, int idx) {
+  int status;
   lua_pushcfunction(L, get_methods);
   lua_getiuservalue(L, CONTEXT, CTX_KEY_NEXT);
   lua_getiuservalue(L, CONTEXT, CTX_KEY_CATCH);
   lua_pushvalue(L, idx);
-  if (lua_pcall(L, 3, 2, 0) != LUA_OK) {
+  status = lua_pcall(L, 3, 2, 0);
+  if (status == LUA_ERRMEM)
+    return SHAPE_ERROR;
+  if (status != LUA_OK) {
     lua_pop(L, 1);
     return SHAPE_VALUE;
   }

@@ -1,0 +1,155 @@
+-- Count the files, lines and bytes below a folder, by kind of file.
+--
+--   lua5.4 examples/linecount.lua [-n FILES] [FOLDER]
+--
+--   -n FILES  how many files are open at once (32)
+--   FOLDER    by default /usr/include, or else the folder of this project
+--
+-- Only regular files are opened, and links are not followed. What can't be
+-- read is listed at the end. Needs luv, which reads in other threads.
+
+local Promise = require "cpromise"
+local uv = require "luv"
+
+local CHUNK <const> = 64 * 1024
+local SHOWN <const> = 15 -- kinds in the table
+
+local scandir = Promise.promisify(uv.fs_scandir)
+local lstat = Promise.promisify(uv.fs_lstat)
+local open = Promise.promisify(uv.fs_open)
+local read = Promise.promisify(uv.fs_read)
+local close = Promise.promisify(uv.fs_close)
+
+local on_terminal = uv.guess_handle(2) == "tty"
+
+local function progress(...)
+  if on_terminal then io.stderr:write("\r\27[K", string.format(...)) end
+end
+
+-- Append the paths of the regular files below a folder to `files`, and
+-- {path, reason} to `failures` for what can't be looked into.
+local function walk(folder, files, failures)
+  local function visit(path, kind)
+    if kind == "file" then
+      files[#files + 1] = path
+    elseif kind == "directory" then
+      return walk(path, files, failures)
+    elseif not kind then -- a file system that doesn't tell
+      return lstat(path):next(function(s) return visit(path, s.type) end)
+    end
+  end
+  return scandir(folder):next(function(entries)
+    local parts = {}
+    for name, kind in uv.fs_scandir_next, entries do
+      local path = folder .. "/" .. name
+      local part = visit(path, kind ~= "unknown" and kind or nil)
+      parts[#parts + 1] = part and part:catch(function(reason)
+        table.insert(failures, {path, reason})
+      end)
+    end
+    progress("%d files found", #files)
+    return Promise.all(parts)
+  end)
+end
+
+-- Call `fn` with each item, at most `n` calls in progress at a time: a
+-- promise of what became of each, in order.
+local function pool(items, n, fn)
+  local promises, workers, at = {}, {}, 0
+  local function work()
+    at = at + 1
+    if at > #items then return end
+    if at % 100 == 0 then progress("%d of %d files", at, #items) end
+    promises[at] = fn(items[at])
+    return promises[at]:next(work, work)
+  end
+  for i = 1, n do workers[i] = work() end
+  return Promise.all(workers):next(function()
+    return Promise.allSettled(promises)
+  end)
+end
+
+local function newlines(chunk)
+  local n, at = 0, chunk:find("\n", 1, true)
+  while at do n, at = n + 1, chunk:find("\n", at + 1, true) end
+  return n
+end
+
+-- A promise of {files, lines, bytes}. One chunk is in memory at a time.
+local function count(path)
+  return open(path, "r", 0):next(function(fd)
+    return Promise.new(function(resolve, reject)
+      local lines, bytes = 0, 0
+      local function more()
+        read(fd, CHUNK, -1):next(function(chunk)
+          if chunk == "" then return resolve {1, lines, bytes} end
+          lines, bytes = lines + newlines(chunk), bytes + #chunk
+          more()
+        end):catch(reject)
+      end
+      more()
+    end):finally(function() return close(fd) end)
+  end)
+end
+
+local function print_row(kind, sums)
+  print(("%-20s %8s %11s %14s"):format(kind, table.unpack(sums)))
+end
+
+local function report(files, outcomes, failures)
+  local sums, kinds = {total = {0, 0, 0}}, {}
+  local function add(kind, counted)
+    if not sums[kind] then
+      sums[kind], kinds[#kinds + 1] = {0, 0, 0}, kind
+    end
+    for i, n in ipairs(counted) do sums[kind][i] = sums[kind][i] + n end
+  end
+  for i, outcome in ipairs(outcomes) do
+    if outcome.status == "fulfilled" then
+      local kind = files[i]:match "[^/](%.[%w_+-]+)$"
+      add(kind and #kind <= 20 and kind or "(none)", outcome.value)
+      add("total", outcome.value)
+    else
+      table.insert(failures, {files[i], outcome.reason})
+    end
+  end
+  table.sort(kinds, function(a, b) return sums[a][3] > sums[b][3] end)
+  print_row("kind", {"files", "lines", "bytes"})
+  for i = 1, math.min(#kinds, SHOWN) do
+    print_row(kinds[i], sums[kinds[i]])
+  end
+  if #kinds > SHOWN then print(("(%d more)"):format(#kinds - SHOWN)) end
+  print_row("total", sums.total)
+  table.sort(failures, function(a, b) return a[1] < b[1] end)
+  if #failures > 0 then print "\ncould not be read:" end
+  for _, failure in ipairs(failures) do
+    local path, reason = failure[1]:gsub("%c", "?"), tostring(failure[2])
+    print(("  %s: %s"):format(path, reason:match "^%u+: [^:]+" or reason))
+  end
+end
+
+local n, folder = 32, arg[1]
+if folder == "-n" then
+  n, folder = math.tointeger(tonumber(arg[2] or "")), arg[3]
+end
+if not n or n < 1 then
+  io.stderr:write "usage: linecount.lua [-n FILES] [FOLDER]\n"
+  os.exit(2)
+end
+if not folder then
+  folder = uv.fs_stat "/usr/include" and "/usr/include"
+    or (arg[0]:match "^.*/" or "./") .. ".."
+end
+
+local files, failures, status = {}, {}, true
+walk(folder, files, failures):next(function()
+  return pool(files, n, count)
+end):next(function(outcomes)
+  progress ""
+  report(files, outcomes, failures)
+end):catch(function(reason)
+  io.stderr:write("linecount: ", tostring(reason), "\n")
+  status = false
+end)
+Promise.run()
+os.exit(status, true)
