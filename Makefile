@@ -64,7 +64,7 @@ build/support/%.so: spec/support/%.c Makefile
 
 demo: deps
 	@$(MAKE) --no-print-directory all
-	@$(ENV) $(LUA) examples/linecount.lua $(FOLDER)
+	@$(ENV) $(LUA) examples/linecount.lua $(if $(FOLDER),'$(FOLDER)')
 
 test: deps
 	@$(MAKE) --no-print-directory all support

@@ -96,7 +96,7 @@ static int call_getter (lua_State *L, int n, int nresults) {
   status = lua_pcall(L, n, nresults, handler);
   ctx->busy--;
   lua_remove(L, handler);
-  return status == LUA_OK;
+  return status;
 }
 
 
@@ -106,24 +106,25 @@ static Shape look_at_table (lua_State *L, int idx) {
   lua_pushcfunction(L, get_next);
   lua_getiuservalue(L, CONTEXT, CTX_KEY_NEXT);
   lua_pushvalue(L, idx);
-  return call_getter(L, 2, 1) ? SHAPE_THENABLE : SHAPE_ERROR;
+  return call_getter(L, 2, 1) == LUA_OK ? SHAPE_THENABLE : SHAPE_ERROR;
 }
 
 
 /* Push the method 'next' of a userdata. One that has no 'catch', or can't be
    asked, is a value: many userdata have a 'next' of another meaning. */
 static Shape look_at_userdata (lua_State *L, int idx) {
+  int status;
   lua_pushcfunction(L, cp_trace_handler);
   lua_pushcfunction(L, get_methods);
   lua_getiuservalue(L, CONTEXT, CTX_KEY_NEXT);
   lua_getiuservalue(L, CONTEXT, CTX_KEY_CATCH);
   lua_pushvalue(L, idx);
-  if (!call_getter(L, 3, 2)) {
-    cp_trace_take(L, cp_context(L));
-    lua_pop(L, 2);
-    return SHAPE_VALUE;
-  }
-  if (!cp_args_callable(L, lua_gettop(L))) {
+  status = call_getter(L, 3, 2);
+  if (status == LUA_ERRMEM)
+    return SHAPE_ERROR;
+  if (status != LUA_OK)
+    cp_trace_take(L, cp_context(L)); /* nobody wants to know */
+  if (status != LUA_OK || !cp_args_callable(L, lua_gettop(L))) {
     lua_pop(L, 2);
     return SHAPE_VALUE;
   }

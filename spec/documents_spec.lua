@@ -1,5 +1,7 @@
 --- Every program in the documents runs and prints what stands below it.
 
+local child = require "spec.child"
+
 local function read(name)
   local file = assert(io.open(name))
   local text = file:read "a"
@@ -25,19 +27,6 @@ local function blocks(document)
   return list
 end
 
--- What a program prints, errors included. A state of its own runs it.
-local function output(program)
-  local name = os.tmpname()
-  local file = assert(io.open(name, "w"))
-  file:write(program)
-  file:close()
-  local pipe = assert(io.popen("lua5.4 " .. name .. " 2>&1"))
-  local text = pipe:read "a"
-  pipe:close()
-  os.remove(name)
-  return text
-end
-
 local function check(document)
   describe(document, function()
     local list = blocks(document)
@@ -47,7 +36,7 @@ local function check(document)
           local below = list[i + 1]
           local expected =
             below and below.language == "text" and below.text or ""
-          assert.equal(expected, output(block.text))
+          assert.equal(expected, (child.run(block.text)))
         end)
       end
     end

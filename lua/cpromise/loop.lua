@@ -19,28 +19,36 @@
 ---   work left: so handles that are being closed get closed.
 ---
 --- For a game, say, that draws sixty frames a second and calls `frame` in
---- each, this is a whole loop:
+--- each with the seconds since the last one, this is a whole loop:
 ---
----     local loop, timers, pending, running = {}, {}, nil, false
+---     local loop, timers, pending = {}, {}, nil
+---     local time, running = 0, false
 ---     function loop.wake(drain) pending = drain end
----     function loop.now() return os.clock() end
+---     function loop.now() return time end
 ---     function loop.timer(seconds, fn)
----       local t = {at = loop.now() + seconds, fn = fn}
----       table.insert(timers, t)
----       table.sort(timers, function(a, b) return a.at < b.at end)
+---       local t, i = {at = time + seconds, fn = fn}, #timers
+---       while i > 0 and timers[i].at > t.at do i = i - 1 end
+---       table.insert(timers, i + 1, t)
 ---       return t
 ---     end
----     function loop.cancel(t) t.fn = function() end end
+---     function loop.cancel(t)
+---       for i = #timers, 1, -1 do
+---         if timers[i] == t then table.remove(timers, i) end
+---       end
+---     end
 ---     function loop.inside() return running end
----     function frame()
----       running = true
----       if pending then local drain = pending; pending = nil; drain() end
----       while timers[1] and timers[1].at <= loop.now() do
+---     local function frame(seconds)
+---       time, running = time + seconds, true
+---       while timers[1] and timers[1].at <= time do
 ---         require "cpromise.loop".call(table.remove(timers, 1).fn)
 ---       end
+---       if pending then local drain = pending; pending = nil; drain() end
 ---       running = false
 ---     end
----     function loop.step() frame() return pending or timers[1] and true end
+---     function loop.step()
+---       frame(1 / 60)
+---       return (pending or timers[1]) ~= nil
+---     end
 
 local check = require "cpromise.check"
 local core = require "cpromise.core"
@@ -64,9 +72,20 @@ local function find_loaded()
   end
 end
 
+-- luv calls its callbacks on the coroutine that loaded it, even one that was
+-- collected since. So it is loaded on the main one, or on one that stays.
+local loaders = {}
+
+local function load_library(name)
+  local _, is_main = coroutine.running()
+  if is_main then return pcall(require, name) end
+  loaders[name] = coroutine.create(require)
+  return coroutine.resume(loaders[name], name)
+end
+
 local function find_installed()
   for _, entry in ipairs(known) do
-    if pcall(require, entry.library) then return require(entry.module) end
+    if load_library(entry.library) then return require(entry.module) end
   end
 end
 

@@ -55,11 +55,11 @@ local function new()
   end
 
   local function fire(timer)
-    time = math.max(time, timer.time)
-    timer.cancelled = true
+    time = timer.time
+    local nested = running -- time may be told to move by a timer
     running = true
     call(timer.fn)
-    running = false
+    running = nested
     run_jobs()
   end
 
@@ -107,7 +107,7 @@ local function new()
       fire(pop(timers))
       timer = next_timer()
     end
-    time = goal
+    time = math.max(time, goal)
   end
 
   return virtual

@@ -1,0 +1,345 @@
+--- Delays, and functions that take a callback.
+
+local Promise = require "cpromise"
+local child = require "spec.child"
+local helper = require "spec.helper"
+local virtual = require "cpromise.loop.virtual"
+
+-- What a promise came to: its status and values, with their number.
+local function outcome(promise)
+  return table.pack(helper.outcome(promise))
+end
+
+-- The message of an error, after its position in this file.
+local function message(fn, ...)
+  local args = table.pack(...)
+  local ok, err = pcall(function()
+    fn(table.unpack(args, 1, args.n))
+  end)
+  assert.is_false(ok)
+  return err:match "^spec/time_spec%.lua:%d+: (.*)$"
+end
+
+describe("delay", function()
+  local loop
+
+  before_each(function()
+    loop = virtual.new()
+    Promise.setLoop(loop)
+  end)
+
+  after_each(function()
+    Promise.drain()
+    Promise.setLoop(nil)
+  end)
+
+  it("stays pending until its time", function()
+    local p = Promise.delay(2, "x")
+    loop.advance(1.99)
+    assert.equal("pending", p:status())
+    loop.advance(0.01)
+    assert.same({"fulfilled", "x", n = 2}, outcome(p))
+  end)
+
+  it("settles in the loop, never at once", function()
+    local p = Promise.delay(0, "x")
+    Promise.drain()
+    assert.equal("pending", p:status())
+    loop.step()
+    assert.equal("fulfilled", p:status())
+  end)
+
+  it("takes whole seconds as well as fractions", function()
+    local log = {}
+    for _, seconds in ipairs {2, 1.5, 0.25} do
+      Promise.delay(seconds, seconds):next(function(v)
+        log[#log + 1] = v
+      end)
+    end
+    loop.advance(2)
+    assert.same({0.25, 1.5, 2}, log)
+  end)
+
+  for _, values in ipairs {
+    table.pack(),
+    table.pack(nil),
+    table.pack(false),
+    table.pack("a", "b", "c"),
+    table.pack(nil, nil, "c", nil),
+  } do
+    it("passes on values: " .. values.n, function()
+      local p = Promise.delay(1, table.unpack(values, 1, values.n))
+      loop.advance(1)
+      local got = outcome(p)
+      assert.equal("fulfilled", table.remove(got, 1))
+      got.n = got.n - 1
+      assert.same(values, got)
+    end)
+  end
+
+  it("follows a promise that is its value", function()
+    local inner, resolve = Promise.withResolvers()
+    local p = Promise.delay(1, inner)
+    loop.advance(1)
+    assert.equal("pending", p:status())
+    resolve("a", "b")
+    assert.same({"fulfilled", "a", "b", n = 3}, outcome(p))
+  end)
+
+  it("rejects as a promise that is its value", function()
+    local inner, _, reject = Promise.withResolvers()
+    local p = Promise.delay(1, inner)
+    p:catch(function() end)
+    loop.advance(1)
+    reject "boom"
+    assert.same({"rejected", "boom", n = 2}, outcome(p))
+  end)
+
+  local wrong = {
+    {"number expected, got nil", nil},
+    {"number expected, got string", "1"},
+    {"number expected, got table", {}},
+    {"number expected, got promise", Promise.resolve()},
+    {"must not be negative", -0.001},
+    {"must not be negative", -math.huge},
+    {"not a number (NaN)", 0 / 0},
+  }
+  for _, case in ipairs(wrong) do
+    it("raises: " .. case[1], function()
+      assert.equal(("bad argument #1 to 'delay' (%s)"):format(case[1]),
+        message(Promise.delay, case[2]))
+      assert.is_false(loop.step())
+    end)
+  end
+
+  it("says what it needs when there is no loop", function()
+    local text, status = child.run [[
+      package.preload.luv = function() error "not here" end
+      local Promise = require "cpromise"
+      local f = load("local Promise = ...\nPromise.delay(1)", "=prog")
+      print(select(2, pcall(f, Promise)))
+      print(Promise.loop())
+      Promise.resolve("jobs still run"):next(print)
+      Promise.run()
+    ]]
+    assert.equal("prog:2: Promise.delay needs an event loop: install luv, " ..
+      "or set one with Promise.setLoop\nnil\njobs still run\n", text)
+    assert.equal(0, status)
+  end)
+
+  it("finds a loop that is set after a failure", function()
+    local text = child.run [[
+      package.preload.luv = function() error "not here" end
+      local Promise = require "cpromise"
+      pcall(Promise.delay, 1)
+      Promise.setLoop(require "cpromise.loop.virtual")
+      Promise.delay(1, "late"):next(print)
+      Promise.run()
+    ]]
+    assert.equal("late\n", text)
+  end)
+end)
+
+describe("promisify", function()
+  -- A function with a callback, and what it was called with.
+  local function recorder()
+    local calls = {}
+    return Promise.promisify(function(...)
+      calls[#calls + 1] = table.pack(...)
+      return true
+    end), calls
+  end
+
+  local function callback(call)
+    return call[call.n]
+  end
+
+  it("calls the function at once, with a callback last", function()
+    local fn, calls = recorder()
+    fn("a", "b")
+    assert.equal(1, #calls)
+    assert.equal(3, calls[1].n)
+    assert.same({"a", "b"}, {calls[1][1], calls[1][2]})
+    assert.is_function(callback(calls[1]))
+  end)
+
+  for _, args in ipairs {
+    table.pack(),
+    table.pack(nil),
+    table.pack(nil, "b", nil),
+    table.pack("a", nil, nil, "d"),
+  } do
+    it("keeps nils among arguments: " .. args.n, function()
+      local fn, calls = recorder()
+      fn(table.unpack(args, 1, args.n))
+      local got = calls[1]
+      assert.equal(args.n + 1, got.n)
+      for i = 1, args.n do assert.equal(args[i], got[i]) end
+      assert.is_function(got[got.n])
+    end)
+  end
+
+  it("keeps calls apart", function()
+    local fn, calls = recorder()
+    local p, q = fn "p", fn "q"
+    assert.not_equal(p, q)
+    callback(calls[2])(nil, "for q")
+    assert.same({"fulfilled", "for q", n = 2}, outcome(q))
+    assert.equal("pending", p:status())
+    callback(calls[1])(nil, "for p")
+    assert.same({"fulfilled", "for p", n = 2}, outcome(p))
+  end)
+
+  -- The arguments of the callback, and the outcome.
+  local cases = {
+    {"fulfils with nothing", {n = 0}, {"fulfilled", n = 1}},
+    {"fulfils with nothing but no error", {n = 1}, {"fulfilled", n = 1}},
+    {"takes false for no error", {false, 1, n = 2}, {"fulfilled", 1, n = 2}},
+    {"fulfils with one value", {nil, "v", n = 2}, {"fulfilled", "v", n = 2}},
+    {"fulfils with all values", {nil, 1, nil, 3, nil, n = 5},
+      {"fulfilled", 1, nil, 3, nil, n = 5}},
+    {"rejects with the error", {"boom", n = 1}, {"rejected", "boom", n = 2}},
+    {"rejects with the error alone", {"boom", "v", n = 2},
+      {"rejected", "boom", n = 2}},
+  }
+  for _, case in ipairs(cases) do
+    local name, args, expected = table.unpack(case)
+    it(name, function()
+      local fn, calls = recorder()
+      local p = fn()
+      p:catch(function() end)
+      callback(calls[1])(table.unpack(args, 1, args.n))
+      assert.same(expected, outcome(p))
+    end)
+
+    it(name .. " when the callback comes at once", function()
+      local p = Promise.promisify(function(done)
+        done(table.unpack(args, 1, args.n))
+      end)()
+      p:catch(function() end)
+      assert.same(expected, outcome(p))
+    end)
+  end
+
+  it("passes on the very error", function()
+    local err = setmetatable({}, {__tostring = error})
+    local p = Promise.promisify(function(done) done(err) end)()
+    p:catch(function() end)
+    assert.equal(err, select(2, helper.outcome(p)))
+  end)
+
+  it("minds only the first callback", function()
+    for _, first in ipairs {{nil, "v"}, {"boom"}} do
+      local fn, calls = recorder()
+      local p = fn()
+      p:catch(function() end)
+      local done = callback(calls[1])
+      done(table.unpack(first, 1, 2))
+      local before = outcome(p)
+      done(nil, "other")
+      done "other"
+      assert.same(before, outcome(p))
+    end
+  end)
+
+  it("rejects with an error that the function raises", function()
+    local err = {}
+    local p = Promise.promisify(function() error(err) end)()
+    p:catch(function() end)
+    local status, reason = helper.outcome(p)
+    assert.equal("rejected", status)
+    assert.equal(err, reason)
+  end)
+
+  it("minds no error raised after the callback", function()
+    local p = Promise.promisify(function(done)
+      done(nil, "v")
+      error "late"
+    end)()
+    assert.same({"fulfilled", "v", n = 2}, outcome(p))
+  end)
+
+  it("rejects when the function returns nil and an error", function()
+    local p = Promise.promisify(function()
+      return nil, "ENOENT: no such file", "ENOENT"
+    end)()
+    p:catch(function() end)
+    assert.same({"rejected", "ENOENT: no such file", n = 2}, outcome(p))
+  end)
+
+  it("waits when the function returns anything else", function()
+    for _, results in ipairs {{}, {nil}, {true, "x"}, {0, "x"}, {"x"}} do
+      local p = Promise.promisify(function()
+        return table.unpack(results)
+      end)()
+      Promise.drain()
+      assert.equal("pending", p:status())
+    end
+  end)
+
+  it("follows a promise that the callback gets", function()
+    local p = Promise.promisify(function(done)
+      done(nil, Promise.resolve("a", "b"))
+    end)()
+    assert.same({"fulfilled", "a", "b", n = 3}, outcome(p))
+  end)
+
+  it("makes a method of a method", function()
+    local object = {name = "it"}
+    object.read = Promise.promisify(function(self, what, done)
+      done(nil, self.name .. " " .. what)
+    end)
+    assert.same({"fulfilled", "it x", n = 2}, outcome(object:read "x"))
+  end)
+
+  for _, hidden in ipairs {false, true} do
+    local which = hidden and "hidden" or "plain"
+
+    it("takes a table that is callable by a " .. which .. " metatable",
+      function()
+        local callable = setmetatable({}, {
+          __metatable = hidden and "hidden" or nil,
+          __call = function(self, x, done) done(nil, self, x) end,
+        })
+        local status, self, x =
+          helper.outcome(Promise.promisify(callable)(1))
+        assert.equal("fulfilled", status)
+        assert.equal(callable, self)
+        assert.equal(1, x)
+      end)
+  end
+
+  for _, v in ipairs {1, "f", {}, true} do
+    it("raises for a " .. type(v), function()
+      assert.equal("bad argument #1 to 'promisify' (callable expected, " ..
+        "got " .. type(v) .. ")", message(Promise.promisify, v))
+    end)
+  end
+
+  it("raises for nil", function()
+    assert.equal("bad argument #1 to 'promisify' (callable expected, " ..
+      "got nil)", message(Promise.promisify))
+  end)
+
+  it("makes promises of luv's functions", function()
+    local text, status = child.run [[
+      local uv = require "luv"
+      local Promise = require "cpromise"
+      local open = Promise.promisify(uv.fs_open)
+      local stat = Promise.promisify(uv.fs_stat)
+      local read = Promise.promisify(uv.fs_read)
+      local getaddrinfo = Promise.promisify(uv.getaddrinfo)
+      stat("."):next(function(s) print(s.type) end)
+      open("/no/such/file", "r", 0):catch(print):next(function()
+        return read(-1, 10, -1)
+      end):catch(function(e) print(e:match "^%u+") end):next(function()
+        -- refused before it starts: luv returns nil and the error
+        return getaddrinfo(("x"):rep(1000), nil, {})
+      end):catch(function(e) print(e:match "^E%u+: " ~= nil) end)
+      Promise.run()
+    ]]
+    assert.equal("directory\nENOENT: no such file or directory: " ..
+      "/no/such/file\nEBADF\ntrue\n", text)
+    assert.equal(0, status)
+  end)
+end)
