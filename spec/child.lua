@@ -24,4 +24,9 @@ function child.run(program, ...)
   return text, status
 end
 
+--- What was printed, without the lines of tracebacks.
+function child.without_tracebacks(text)
+  return (text:gsub("stack traceback:\n", ""):gsub("\t[^\n]*: in [^\n]*\n", ""))
+end
+
 return child

@@ -444,13 +444,13 @@ for _, subject in ipairs(loops) do
       }
       for name, start in pairs(inside) do
         it("is refused in " .. name, function()
-          assert.matches("^Promise.run can't be called from a job",
+          assert.matches("^Promise.run can't be called in a handler",
             refusal(start))
         end)
       end
 
       it("is refused in a callback of the loop", function()
-        assert.matches("^Promise.run can't be called from a callback",
+        assert.matches("^Promise.run can't be called in a callback",
           refusal(function(fn) loop.timer(0, fn) end))
       end)
 
