@@ -11,10 +11,10 @@
 #include "trace.h"
 
 /* So many async calls may start inside one another at once. Each takes two C
-   levels of the 200 that Lua allows, and what the bodies call in between takes
-   some too. The next one starts from the queue: recursion is limited by memory
-   alone. */
-#define MAX_DEPTH 60
+   levels of the 200 that Lua allows, and leaves four to what its body calls in
+   between, pcall or a metamethod. The next one starts from the queue: recursion
+   is limited by memory alone. */
+#define MAX_DEPTH 30
 
 
 /* Close a coroutine: its pending variables. [-0, +0, -] */
@@ -279,7 +279,8 @@ int cp_spawn (lua_State *L) {
 /* What a continuation needs to know: flags in its context. */
 enum {
   WAIT_PROMISE = 1, /* what is at 1 is a promise, not a plain value */
-  WAIT_PROTECTED = 2 /* 'pawait': true and the values, or false, reason */
+  WAIT_PROTECTED = 2, /* 'pawait': true and the values, or false, reason */
+  WAIT_TRACED = 4 /* errors in flight wait at 2 */
 };
 
 
@@ -346,24 +347,42 @@ static int go_on (lua_State *L, int status, lua_KContext k) {
   if (ctx->resumed != L)
     return lua_yieldk(L, 0, k, go_on);
   ctx->resumed = NULL;
-  if (ctx->refusal != NULL) {
-    const char *why = ctx->refusal;
-    ctx->refusal = NULL;
-    return luaL_error(L, "%s", why);
+  if (k & WAIT_TRACED)
+    cp_trace_restore(L, ctx, 2);
+  if (ctx->refused) {
+    ctx->refused = 0;
+    return luaL_error(L, "%s", lua_tostring(L, -1));
   }
   return outcome(L, (int)k);
 }
 
 
-/* On the main thread: run the loop. */
-static void pump (lua_State *L, Promise *s) {
+/* Run the loop until s, at 1, has settled. Returns NULL, or pushes and returns
+   why it has not. [-0, +(0|1), e] */
+static const char *pump (lua_State *L, Promise *s) {
   if (s != NULL)
     s->flags |= FLAG_HANDLED;
   lua_getiuservalue(L, CONTEXT, CTX_PUMP);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
-  if (s != NULL && s->state == STATE_PENDING)
-    luaL_error(L, "promise still pending, nothing left to do");
+  if (lua_isstring(L, -1))
+    return lua_tostring(L, -1);
+  lua_pop(L, 1);
+  if (s == NULL || s->state != STATE_PENDING)
+    return NULL;
+  return lua_pushliteral(L, "promise still pending, nothing left to do");
+}
+
+
+/* Wait for what is at 1 by running the loop. */
+static int await_by_loop (lua_State *L, Context *ctx, int k) {
+  Promise *s = as_source(L, ctx);
+  const char *why;
+  lua_settop(L, 1);
+  why = pump(L, s);
+  if (why != NULL)
+    return luaL_error(L, "%s", why);
+  return outcome(L, s != NULL ? k | WAIT_PROMISE : k);
 }
 
 
@@ -394,6 +413,9 @@ static int wait (
   }
   else
     link_node(L, ctx, s);
+  lua_settop(L, 1);
+  if (cp_trace_save(L, ctx))
+    k |= WAIT_TRACED;
   return lua_yieldk(L, 0, s != NULL ? k | WAIT_PROMISE : k, continuation);
 }
 
@@ -407,11 +429,8 @@ static int await (lua_State *L, int k) {
     if (why != NULL)
       return luaL_error(L, "%s", why);
     lua_settop(L, 1);
-    if (is_main) {
-      Promise *s = as_source(L, ctx);
-      pump(L, s);
-      return outcome(L, s != NULL ? k | WAIT_PROMISE : k);
-    }
+    if (is_main)
+      return await_by_loop(L, ctx, k);
   }
   return wait(L, ctx, as_source(L, ctx), k, go_on);
 }
@@ -424,6 +443,12 @@ int cp_await (lua_State *L) {
 
 int cp_pawait (lua_State *L) {
   return await(L, WAIT_PROTECTED);
+}
+
+
+int cp_awaitLoop (lua_State *L) {
+  lua_settop(L, 1);
+  return await_by_loop(L, cp_context(L), 0);
 }
 
 
@@ -445,15 +470,17 @@ int cp_setPump (lua_State *L) {
 
 /* Report the error on the top of a coroutine that we resumed, and close it. */
 static void report_error (lua_State *L, lua_State *co) {
-  lua_pushcfunction(L, cp_trace_text);
-  lua_pushvalue(L, AT_WORK);
-  lua_pushvalue(L, CONTEXT);
-  if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
-    lua_pop(L, 1);
-    lua_pushnil(L);
-  }
   lua_xmove(co, L, 1);
-  lua_insert(L, -2);
+  cp_trace_take(L, cp_context(L));
+  if (lua_isnil(L, -1)) {
+    lua_pushcfunction(L, cp_trace_text);
+    lua_pushvalue(L, AT_WORK);
+    lua_pushvalue(L, CONTEXT);
+    if (lua_pcall(L, 2, 1, 0) == LUA_OK)
+      lua_replace(L, -2);
+    else
+      lua_pop(L, 1);
+  }
   close_coroutine(co, L);
   cp_host_report(L, 0);
 }
@@ -491,25 +518,40 @@ Outcome cp_run_resume (lua_State *L, Promise *node, const Promise *source) {
 */
 
 #define GENERATOR lua_upvalueindex(3)
+#define IS_WAITING lua_upvalueindex(4) /* whether it awaits something */
 
 static int wrap_go_on (lua_State *L, int status, lua_KContext k);
 
 
+static void set_waiting (lua_State *L, int waiting) {
+  lua_pushboolean(L, waiting);
+  lua_replace(L, IS_WAITING);
+}
+
+
 /* The generator awaits something: wait for that here, where it was called. In
-   a coroutine that yields, and goes on in wrap_go_on. */
-static void wait_for_generator (lua_State *L, Context *ctx, lua_State *co) {
+   a coroutine that yields, and goes on in wrap_go_on. Returns how many values
+   the generator is resumed with: 1 for why it must raise, where it awaits. */
+static int wait_for_generator (lua_State *L, Context *ctx, lua_State *co) {
   int is_main = lua_pushthread(L);
+  const char *why;
   Promise *s;
   lua_settop(L, 0);
   push_awaited(L, co);
   s = cp_promise_test(L, ctx, 1);
-  ctx->refusal = refusal(L, ctx, is_main);
-  if (ctx->refusal != NULL)
-    return; /* raised where it awaits */
-  if (is_main)
-    pump(L, s);
-  else
+  why = refusal(L, ctx, is_main);
+  if (why == NULL && !is_main) {
+    set_waiting(L, 1);
     wait(L, ctx, s, 0, wrap_go_on);
+  }
+  if (why == NULL)
+    why = pump(L, s);
+  if (why == NULL)
+    return 0;
+  lua_pushstring(L, why);
+  lua_xmove(L, co, 1);
+  ctx->refused = 1;
+  return 1;
 }
 
 
@@ -536,9 +578,8 @@ static int resume_generator (lua_State *L, lua_State *co, int n) {
     if (status != LUA_YIELD || ctx->waiting != co)
       break;
     ctx->waiting = NULL;
-    wait_for_generator(L, ctx, co); /* may yield, and then doesn't return */
+    n = wait_for_generator(L, ctx, co);
     ctx->resumed = co;
-    n = 0;
   }
   if (status != LUA_OK && status != LUA_YIELD)
     return generator_failed(L, co);
@@ -554,6 +595,9 @@ static int wrap_go_on (lua_State *L, int status, lua_KContext k) {
   (void)status;
   if (ctx->resumed != L)
     return lua_yieldk(L, 0, k, wrap_go_on);
+  if (k & WAIT_TRACED)
+    cp_trace_restore(L, ctx, 2);
+  set_waiting(L, 0);
   ctx->resumed = co;
   return resume_generator(L, co, 0);
 }
@@ -562,6 +606,8 @@ static int wrap_go_on (lua_State *L, int status, lua_KContext k) {
 static int call_wrapped (lua_State *L) {
   lua_State *co = lua_tothread(L, GENERATOR);
   int n = lua_gettop(L);
+  if (lua_toboolean(L, IS_WAITING))
+    return luaL_error(L, "cannot resume a generator that awaits");
   if (!lua_checkstack(co, n))
     return luaL_error(L, "too many arguments");
   lua_xmove(L, co, n);
@@ -578,7 +624,8 @@ int cp_wrap (lua_State *L) {
   co = lua_newthread(L);
   lua_pushvalue(L, 1);
   lua_xmove(L, co, 1);
-  lua_pushcclosure(L, call_wrapped, 3);
+  lua_pushboolean(L, 0);
+  lua_pushcclosure(L, call_wrapped, 4);
   return 1;
 }
 

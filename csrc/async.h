@@ -36,8 +36,11 @@ int cp_pawait (lua_State *L);
 /* wrap(fn): coroutine.wrap for generators that await */
 int cp_wrap (lua_State *L);
 
-/* setPump(hook): hook(promise) runs the loop until the promise has settled;
-   it returns whether it has. */
+/* awaitLoop(v): as await, but by running the loop, in a coroutine too */
+int cp_awaitLoop (lua_State *L);
+
+/* setPump(hook): hook(promise) runs the loop until the promise has settled, or
+   nothing is left to do; it returns nil, or a string: why it can't. */
 int cp_setPump (lua_State *L);
 
 /* The body of an async call: below it nothing belongs to the call. */

@@ -69,7 +69,6 @@ typedef struct Context {
   lua_State *driven; /* coroutine of the async call that runs */
   lua_State *waiting; /* coroutine that yields because it waits */
   lua_State *resumed; /* coroutine that may stop waiting now */
-  const char *refusal; /* why it must raise instead, or NULL */
   unsigned int depth; /* async calls started inside one another */
   unsigned int busy; /* executors, getters and iterators that run */
   Promise *awaited; /* the promise it waits for; NULL: a plain value */
@@ -81,6 +80,7 @@ typedef struct Context {
   unsigned char edge; /* something was queued that the loop must know */
   unsigned char mute; /* the loop's hook failed, and that was reported */
   unsigned char traced; /* CTX_TRACE is not nil */
+  unsigned char refused; /* 'resumed' must raise the value it is given */
 } Context;
 
 enum {
@@ -92,7 +92,7 @@ enum {
   CTX_ON_UNHANDLED, /* the user's hook for rejections, or nil */
   CTX_PUMP, /* runs the loop until a promise has settled */
   CTX_OWN, /* how the names of the library's own Lua files start */
-  CTX_TRACE, /* newest {reason, traceback, older} in flight, or nil */
+  CTX_TRACE, /* the newest record of an error in flight, or nil: trace.c */
   CTX_NODE_MT, /* metatable of nodes that are no promises */
   CTX_AGGREGATE_MT, /* metatable of aggregate errors */
   CTX_KEY_NEXT, /* the strings, so that using one never allocates */

@@ -146,8 +146,7 @@ static lua_Integer drain (lua_State *L, Context *ctx, lua_Integer max) {
       cp_host_report_rejections(L);
   } while (has_jobs(ctx) && n < max);
   ctx->driven = driven;
-  ctx->traced = (unsigned char)!lua_isnil(L, AT_SAVED);
-  cp_node_set(L, CONTEXT, CTX_TRACE, AT_SAVED);
+  cp_trace_restore(L, ctx, AT_SAVED);
   return n;
 }
 

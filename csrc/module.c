@@ -64,6 +64,7 @@ const luaL_Reg cp_functions[] = {
   {"setOwn", cp_setOwn},
   {"setWake", cp_setWake},
   {"setPump", cp_setPump},
+  {"awaitLoop", cp_awaitLoop},
   {"report", cp_report},
   {"left", cp_left},
   {"inside", cp_inside},

@@ -9,8 +9,15 @@
 
 #include "args.h"
 
-enum { RECORD_REASON = 1, RECORD_TRACEBACK, RECORD_OLDER };
+/*
+** A record. One that was *thrown* is of an error that unwinds the stack, and
+** is taken when that has been caught by the library. One that was *handed on*
+** goes with a reason that is thrown again, and may never be taken, since the
+** user's pcall can catch it: so the next record replaces it.
+*/
+enum { RECORD_REASON = 1, RECORD_TRACEBACK, RECORD_OLDER, RECORD_HANDED };
 
+#define TITLE "stack traceback:"
 #define LEVELS 22 /* shown of a deep stack: its upper end */
 
 
@@ -31,7 +38,7 @@ void cp_trace_open (lua_State *L, int context) {
 */
 
 /* What to make of a level. */
-typedef enum Frame { FRAME_SHOW, FRAME_SKIP, FRAME_END } Frame;
+typedef enum Frame { FRAME_SHOW, FRAME_SKIP, FRAME_OWN, FRAME_END } Frame;
 
 
 /* Our own functions are left out, and below a drain or the start of an async
@@ -45,7 +52,7 @@ look_at (lua_State *L, lua_State *from, lua_Debug *ar, const char *own) {
   f = lua_tocfunction(L, -1);
   lua_pop(L, 1);
   if (f == NULL && own != NULL && strncmp(ar->source, own, strlen(own)) == 0)
-    return FRAME_SKIP;
+    return FRAME_OWN;
   if (f == NULL)
     return FRAME_SHOW;
   for (base = cp_trace_bases; *base != NULL; base++)
@@ -87,8 +94,9 @@ void cp_trace_push (lua_State *L, int context, lua_State *from, int level) {
   lua_Debug ar;
   Frame frame = FRAME_SKIP;
   int shown = 0;
+  int in_lua = 0;
   luaL_buffinit(L, &b);
-  luaL_addstring(&b, "stack traceback:");
+  luaL_addstring(&b, TITLE);
   for (; frame != FRAME_END && lua_getstack(from, level, &ar); level++) {
     if (shown == LEVELS) {
       luaL_addstring(&b, "\n\t...");
@@ -98,6 +106,11 @@ void cp_trace_push (lua_State *L, int context, lua_State *from, int level) {
     if (frame == FRAME_SHOW) {
       add_level(L, &b, &ar);
       shown++;
+      in_lua = in_lua || ar.currentline > 0;
+    }
+    else if (frame == FRAME_OWN && !in_lua) { /* what we called, as 'error' */
+      luaL_buffsub(&b, luaL_bufflen(&b) - strlen(TITLE));
+      shown = 0;
     }
   }
   luaL_pushresult(&b);
@@ -116,47 +129,79 @@ void cp_trace_push (lua_State *L, int context, lua_State *from, int level) {
 ** =================================================================
 */
 
-/* Replace the traceback on the top by its record. */
-static void make_record (lua_State *L, int context, int reason, int older) {
-  lua_createtable(L, 3, 0);
+/* Whether two reasons are the same. NaN is. */
+static int same (lua_State *L, int a, int b) {
+  return lua_rawequal(L, a, b) ||
+         (!lua_rawequal(L, a, a) && !lua_rawequal(L, b, b));
+}
+
+
+/* Push the newest record, or nil; without one that was handed on, unless
+   that is of the reason at 'reason'. */
+static void push_newest (lua_State *L, int context, int reason) {
+  int found;
+  if (lua_getiuservalue(L, context, CTX_TRACE) == LUA_TNIL)
+    return;
+  lua_rawgeti(L, -1, RECORD_REASON);
+  found = same(L, lua_gettop(L), reason);
+  lua_rawgeti(L, -2, RECORD_HANDED);
+  if (lua_toboolean(L, -1) && !found) {
+    lua_rawgeti(L, -3, RECORD_OLDER);
+    lua_replace(L, -4);
+  }
+  lua_pop(L, 2);
+}
+
+
+/* Whether the record on the top goes with the reason thrown again. */
+static int is_handed (lua_State *L, int reason) {
+  int handed;
+  if (lua_isnil(L, -1))
+    return 0;
+  lua_rawgeti(L, -1, RECORD_REASON);
+  lua_rawgeti(L, -2, RECORD_HANDED);
+  handed = lua_toboolean(L, -1) && same(L, lua_gettop(L) - 1, reason);
+  lua_pop(L, 2);
+  return handed;
+}
+
+
+/* Make the newest record, of the reason at 'reason' and the traceback on the
+   top. [-1, +0, m] */
+static void add_record (lua_State *L, int context, int reason, int handed) {
+  lua_createtable(L, 4, 0);
   lua_insert(L, -2);
   lua_rawseti(L, -2, RECORD_TRACEBACK);
   lua_pushvalue(L, reason);
   lua_rawseti(L, -2, RECORD_REASON);
-  if (older)
-    lua_getiuservalue(L, context, CTX_TRACE);
-  else
-    lua_pushnil(L);
-  lua_rawseti(L, -2, RECORD_OLDER);
-}
-
-
-/* Push the newest record if it is of the reason on the top. */
-static int find_newest (lua_State *L, int context) {
-  int same;
-  if (lua_getiuservalue(L, context, CTX_TRACE) == LUA_TNIL) {
-    lua_pop(L, 1);
-    return 0;
+  push_newest(L, context, reason);
+  if (is_handed(L, reason)) {
+    lua_rawgeti(L, -1, RECORD_OLDER);
+    lua_remove(L, -2);
   }
-  lua_rawgeti(L, -1, RECORD_REASON);
-  same = lua_rawequal(L, -1, -3);
-  lua_pop(L, same ? 1 : 2);
-  return same;
+  lua_rawseti(L, -2, RECORD_OLDER);
+  lua_pushboolean(L, handed);
+  lua_rawseti(L, -2, RECORD_HANDED);
+  lua_setiuservalue(L, context, CTX_TRACE);
+  ((Context *)lua_touserdata(L, context))->traced = 1;
 }
 
 
 int cp_trace_handler (lua_State *L) {
-  lua_settop(L, 1);
+  enum { REASON = 1, CONTEXT_HERE, NEWEST };
+  lua_settop(L, REASON);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key) != LUA_TNIL) {
-    lua_pushvalue(L, 1);
-    if (!find_newest(L, 2)) {
-      cp_trace_push(L, 2, L, 1);
-      make_record(L, 2, 1, 1);
-      lua_setiuservalue(L, 2, CTX_TRACE);
-      ((Context *)lua_touserdata(L, 2))->traced = 1;
+    push_newest(L, CONTEXT_HERE, REASON);
+    if (is_handed(L, REASON)) { /* unwinds now */
+      lua_pushboolean(L, 0);
+      lua_rawseti(L, NEWEST, RECORD_HANDED);
+    }
+    else {
+      cp_trace_push(L, CONTEXT_HERE, L, 1);
+      add_record(L, CONTEXT_HERE, REASON, 0);
     }
   }
-  lua_settop(L, 1);
+  lua_settop(L, REASON);
   return 1;
 }
 
@@ -172,7 +217,7 @@ void cp_trace_take (lua_State *L, Context *ctx) {
     lua_rawgeti(L, -1, RECORD_OLDER);
     lua_rawgeti(L, -2, RECORD_REASON);
     /* stack: reason; ...; record; older; its reason */
-    if (lua_rawequal(L, -1, reason)) {
+    if (same(L, lua_gettop(L), reason)) {
       lua_pop(L, 1);
       ctx->traced = (unsigned char)!lua_isnil(L, -1);
       lua_setiuservalue(L, CONTEXT, CTX_TRACE);
@@ -194,23 +239,38 @@ void cp_trace_reject (lua_State *L, Promise *p, int idx) {
 
 
 void cp_trace_hand_on (lua_State *L, int idx) {
-  if (lua_getiuservalue(L, idx, SLOT_SOURCE) == LUA_TSTRING) {
-    lua_getiuservalue(L, idx, SLOT_VALUE);
-    lua_insert(L, -2);
-    make_record(L, CONTEXT, lua_gettop(L) - 1, 0);
-    lua_setiuservalue(L, CONTEXT, CTX_TRACE);
-    cp_context(L)->traced = 1;
-  }
+  lua_getiuservalue(L, idx, SLOT_VALUE);
+  if (lua_getiuservalue(L, idx, SLOT_SOURCE) == LUA_TSTRING)
+    add_record(L, CONTEXT, lua_gettop(L) - 1, 1);
+  else
+    lua_pop(L, 1);
   lua_pop(L, 1);
 }
 
 
 void cp_trace_keep (lua_State *L, lua_State *from) {
   int reason = lua_gettop(L);
-  cp_trace_push(L, CONTEXT, from, 0);
-  make_record(L, CONTEXT, reason, 0);
-  lua_setiuservalue(L, CONTEXT, CTX_TRACE);
-  cp_context(L)->traced = 1;
+  push_newest(L, CONTEXT, reason);
+  if (!is_handed(L, reason)) {
+    cp_trace_push(L, CONTEXT, from, 0);
+    add_record(L, CONTEXT, reason, 1);
+  }
+  lua_settop(L, reason);
+}
+
+
+int cp_trace_save (lua_State *L, Context *ctx) {
+  if (!ctx->traced)
+    return 0;
+  lua_getiuservalue(L, CONTEXT, CTX_TRACE);
+  cp_trace_clear(L, ctx);
+  return 1;
+}
+
+
+void cp_trace_restore (lua_State *L, Context *ctx, int idx) {
+  cp_node_set(L, CONTEXT, CTX_TRACE, idx);
+  ctx->traced = (unsigned char)!lua_isnil(L, idx);
 }
 
 /* }================================================================ */

@@ -5,8 +5,9 @@
 ** A message handler sees the stack where an error is thrown. It returns the
 ** reason as it is (to-be-closed variables receive it), and leaves a record of
 ** it and the traceback in the context, where whoever rejects a promise with
-** that very reason finds it. Records of errors inside one another are linked,
-** newest first.
+** that very reason finds it. Records of errors inside one another (a
+** to-be-closed variable may run anything while one unwinds) are linked, newest
+** first.
 */
 
 #ifndef CP_TRACE_H
@@ -48,8 +49,13 @@ void cp_trace_reject (lua_State *L, Promise *p, int idx);
 void cp_trace_hand_on (lua_State *L, int idx);
 
 /* Note the traceback of the coroutine 'from', where the error on the top was
-   thrown. [-0, +0, m] */
+   thrown, unless one is known. [-0, +0, m] */
 void cp_trace_keep (lua_State *L, lua_State *from);
+
+/* Put the errors in flight aside: push them, and return 1, or return 0 if
+   there are none. Below, take them up again. [-0, +(0|1), -] */
+int cp_trace_save (lua_State *L, Context *ctx);
+void cp_trace_restore (lua_State *L, Context *ctx, int idx);
 
 /* (thread, context) -> its traceback */
 int cp_trace_text (lua_State *L);

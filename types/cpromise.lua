@@ -205,8 +205,8 @@ function Promise.isAggregate(v) end
 
 --- An async function (27.7): each call starts `fn` in a coroutine at once and
 --- returns a promise of its results; an error in it rejects. The call never
---- raises but for want of memory. More than 60 calls that start inside one
---- another start from the queue instead, so that recursion has no limit.
+--- raises but for want of memory. Beyond 30 calls that start inside one another
+--- a body starts from the queue instead, so that recursion has no limit.
 --- Raises if `fn` is not callable.
 ---@param fn fun(...): ...
 ---@return fun(...): Promise

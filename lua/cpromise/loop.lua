@@ -135,19 +135,15 @@ function loop.call(fn)
   if not ok then core.report(reason) end
 end
 
--- The loop, loaded if need be. Raises where it can't be run, at the line that
--- called `level` functions up.
-local function check_not_running(what, level)
+-- Why the loop can't be run here, or nil.
+local function refusal(what, current)
   if core.inside() then
-    error(what .. " can't be called in a handler, an async function or an " ..
-      "executor: what called that runs the loop", level + 1)
+    return what .. " can't be called in a handler, an async function or an " ..
+      "executor: what called that runs the loop"
+  elseif current and current.inside() then
+    return what .. " can't be called in a callback of the loop, which is " ..
+      "running already"
   end
-  local current = loop.load()
-  if current and current.inside() then
-    error(what .. " can't be called in a callback of the loop, which is " ..
-      "running already", level + 1)
-  end
-  return current
 end
 
 -- Run jobs and the loop until `done()`, or until nothing is left to do.
@@ -166,10 +162,13 @@ local function never()
   return false
 end
 
---- Run jobs and the loop until the promise has settled: the core's `await` on
---- the main thread.
+--- Run jobs and the loop until the promise has settled, or nothing is left to
+--- do: how the core waits on the main thread.
+---@return string?  why it can't
 function loop.pump(promise)
-  local current = check_not_running("await on the main thread", 3)
+  local current = loop.load()
+  local why = refusal("await on the main thread", current)
+  if why then return why end
   run_until(current, function()
     return not core.is(promise) or promise:status() ~= "pending"
   end)
@@ -178,15 +177,15 @@ end
 --- Run jobs and the loop until nothing is left to do; or, given a function,
 --- until the async call of it has settled.
 function loop.run(...)
-  if select("#", ...) == 0 then
-    run_until(check_not_running("Promise.run", 2), never)
-    return
-  end
-  if not check.callable(...) then
+  local given = select("#", ...) > 0
+  if given and not check.callable(...) then
     check.fail(1, "run", check.expected("callable", (...)))
   end
-  check_not_running("Promise.run", 2)
-  return core.await(core.spawn(...))
+  local current = loop.load()
+  local why = refusal("Promise.run", current)
+  if why then error(why, 2) end
+  if given then return core.awaitLoop(core.spawn(...)) end
+  run_until(current, never)
 end
 
 core.setPump(loop.pump)
