@@ -97,7 +97,7 @@ void cp_host_call_loop (lua_State *L) {
     lua_pop(L, 1);
     return;
   }
-  ctx->draining = 1;
+  ctx->draining = ctx->woken = 1;
   status = lua_pcall(L, 0, 1, 0);
   ctx->woken = (unsigned char)(status == LUA_OK && lua_toboolean(L, -1));
   ctx->edge = (unsigned char)(status != LUA_OK);
