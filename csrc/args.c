@@ -66,7 +66,8 @@ int cp_args_error (lua_State *L, int arg, const char *message) {
   const char *name = NULL;
   if (lua_getstack(L, 0, &ar)) {
     lua_getinfo(L, "n", &ar);
-    name = ar.name != NULL ? ar.name : running_name(L, &ar);
+    name =
+      ar.name != NULL && *ar.name != '?' ? ar.name : running_name(L, &ar);
     if (strcmp(ar.namewhat, "method") == 0 && --arg == 0) {
       lua_pushfstring(
         L, "%scalling '%s' on bad self (%s)", where, name, message);

@@ -470,16 +470,15 @@ int cp_setPump (lua_State *L) {
 
 /* Report the error on the top of a coroutine that we resumed, and close it. */
 static void report_error (lua_State *L, lua_State *co) {
+  int reason = lua_gettop(L) + 1;
   lua_xmove(co, L, 1);
-  cp_trace_take(L, cp_context(L));
-  if (lua_isnil(L, -1)) {
-    lua_pushcfunction(L, cp_trace_text);
-    lua_pushvalue(L, AT_WORK);
-    lua_pushvalue(L, CONTEXT);
-    if (lua_pcall(L, 2, 1, 0) == LUA_OK)
-      lua_replace(L, -2);
-    else
-      lua_pop(L, 1);
+  lua_pushcfunction(L, cp_trace_text);
+  lua_pushvalue(L, AT_WORK);
+  lua_pushvalue(L, CONTEXT);
+  lua_pushvalue(L, reason);
+  if (lua_pcall(L, 3, 1, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
   }
   close_coroutine(co, L);
   cp_host_report(L, 0);

@@ -215,17 +215,18 @@ void cp_trace_take (lua_State *L, Context *ctx) {
   lua_getiuservalue(L, CONTEXT, CTX_TRACE);
   while (lua_istable(L, -1)) {
     lua_rawgeti(L, -1, RECORD_OLDER);
-    lua_rawgeti(L, -2, RECORD_REASON);
-    /* stack: reason; ...; record; older; its reason */
-    if (same(L, lua_gettop(L), reason)) {
-      lua_pop(L, 1);
+    lua_rawgeti(L, -2, RECORD_HANDED);
+    lua_rawgeti(L, -3, RECORD_REASON);
+    /* stack: reason; record; older; whether handed on; its reason */
+    if (!lua_toboolean(L, -2) && same(L, lua_gettop(L), reason)) {
+      lua_pop(L, 2);
       ctx->traced = (unsigned char)!lua_isnil(L, -1);
       lua_setiuservalue(L, CONTEXT, CTX_TRACE);
       lua_rawgeti(L, -1, RECORD_TRACEBACK);
       lua_remove(L, -2);
       return;
     }
-    lua_pop(L, 1);
+    lua_pop(L, 2);
     lua_remove(L, -2);
   }
 }
@@ -277,7 +278,11 @@ void cp_trace_restore (lua_State *L, Context *ctx, int idx) {
 
 
 int cp_trace_text (lua_State *L) {
-  cp_trace_push(L, 2, lua_tothread(L, 1), 0);
+  push_newest(L, 2, 3);
+  if (is_handed(L, 3))
+    lua_rawgeti(L, -1, RECORD_TRACEBACK);
+  else
+    cp_trace_push(L, 2, lua_tothread(L, 1), 0);
   return 1;
 }
 

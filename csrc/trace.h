@@ -57,7 +57,8 @@ void cp_trace_keep (lua_State *L, lua_State *from);
 int cp_trace_save (lua_State *L, Context *ctx);
 void cp_trace_restore (lua_State *L, Context *ctx, int idx);
 
-/* (thread, context) -> its traceback */
+/* (thread, context, reason) -> the traceback of that reason, which ended the
+   coroutine */
 int cp_trace_text (lua_State *L);
 
 /* setOwn(prefix): Lua files whose chunk names start so are left out. */

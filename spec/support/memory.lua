@@ -1,0 +1,355 @@
+--- Every allocation failing: run by memory_spec.lua as a program of its own,
+--- because a report that itself lacks memory goes to standard error.
+---
+---     memory.lua [more [stride]]
+---
+--- runs a scenario that touches every function of the core once for each
+--- stride-th allocation that it makes, in a new Lua state each time: that
+--- one fails, and as many more after it. Prints how many allocations there
+--- are, and how many rejections came of their failing. Without arguments
+--- nothing fails.
+
+local alloc = require "support.alloc"
+
+--- Runs in the new state, before memory runs short: whatever the scenario
+--- needs to keep books is made here, so that its books are always right.
+local function prepare()
+  local Promise = require "cpromise"
+  local core = package.loaded["cpromise.core"]
+
+  -- A second instance of the core: its promises are userdata that are
+  -- foreign to the first one. The getter of these allocates.
+  package.loaded["cpromise.core"] = nil
+  local other = require "cpromise.core"
+  package.loaded["cpromise.core"] = core
+  local getter = {
+    __index = function(_, name)
+      return ({next = other.methods.next, catch = other.methods.catch})[name]
+    end,
+    __name = "foreign promise",
+  }
+
+  local trial = {Promise = Promise, core = core, other = other}
+  package.loaded.trial = trial
+
+  -- Promises that were made, functions that settle those that wait for the
+  -- program, how often each job ran, and functions that say that it does.
+  local room = 400
+  local made, settlers, runs, jobs = {}, {}, {}, {}
+  for i = 1, room do
+    made[i], settlers[i], runs[i] = false, false, 0
+    jobs[i] = function(...)
+      runs[i] = runs[i] + 1
+      return ...
+    end
+  end
+  local n_made, n_settlers, n_jobs = 0, 0, 0
+  trial.records = {false, false, false} -- promises of allSettled
+  trial.made, trial.settlers, trial.runs = made, settlers, runs
+
+  function trial.keep(p)
+    n_made = n_made + 1
+    made[n_made] = p
+    return p
+  end
+
+  --- Settle it after the scenario.
+  function trial.later(settle)
+    n_settlers = n_settlers + 1
+    settlers[n_settlers] = settle
+  end
+
+  --- A function for one job.
+  function trial.once()
+    n_jobs = n_jobs + 1
+    return jobs[n_jobs]
+  end
+
+  --- React to a promise in every way.
+  function trial.watch(p)
+    trial.keep(p)
+    trial.keep(p:next(trial.once()))
+    trial.keep(p:next(trial.once(), trial.once()))
+    trial.keep(p:catch(trial.once()))
+    trial.keep(p:finally(trial.once()))
+    return p
+  end
+
+  --- A thenable that settles later, by an inherited method or a plain one.
+  function trial.thenable(inherited)
+    local methods = {}
+    function methods.next(_, resolve) trial.later(resolve) end
+    return inherited and setmetatable({}, {__index = function(_, name)
+      return ({methods[name]})[1]
+    end}) or methods
+  end
+
+  function trial.foreign()
+    local p, resolve = other.withResolvers()
+    trial.later(resolve)
+    return debug.setmetatable(p, getter)
+  end
+
+  --- Elements of all kinds for a combinator.
+  function trial.elements(first)
+    local p, resolve = Promise.withResolvers()
+    trial.later(resolve)
+    local q = trial.keep(Promise.reject "element")
+    return {first, p, trial.keep(Promise.resolve(1, 2)), 3,
+      trial.thenable(true), trial.foreign(), q, n = 8}
+  end
+
+  -- A loop that needs memory when it is woken. The hook needs none, or the
+  -- report of its failure would go to standard error.
+  trial.woken, trial.reported = 0, 0
+  local none = function() end
+  Promise.setLoop {
+    wake = function() trial.woken = trial.woken + #{1} end,
+    step = none, now = none, timer = none, cancel = none, inside = none,
+  }
+  Promise.onUnhandledRejection(function()
+    trial.reported = trial.reported + 1
+  end)
+
+  -- The interpreter makes its stack as deep as the scenario needs, and keeps
+  -- it: so whatever memory the scenario asks for is for promises.
+  local function descend(n)
+    return n > 0 and 1 + descend(n - 1) or 0
+  end
+  assert(descend(100) == 100)
+  collectgarbage "stop"
+
+  -- The scenario: each step runs by itself, so one that fails does not
+  -- keep the others from running.
+  local keep, later, once, watch = trial.keep, trial.later, trial.once,
+    trial.watch
+  trial.steps = {
+    function()
+      watch(Promise.new(function(resolve) later(resolve) end))
+      watch(Promise.new(function(_, reject) reject "new" end))
+      watch(Promise.new(function(...) select(1, ...)(1, 2) end))
+      watch(Promise(error))
+    end,
+    function()
+      watch(Promise.resolve())
+      watch(Promise.resolve(1))
+      watch(Promise.resolve(1, nil, 3))
+      watch(Promise.fulfill())
+      watch(Promise.fulfill {next = error})
+      watch(Promise.fulfill(1, nil))
+      watch(Promise.reject "reject")
+    end,
+    function()
+      watch(Promise.try(once(), 1, 2))
+      watch(Promise.try(error, "try"))
+    end,
+    function()
+      local p, resolve = Promise.withResolvers()
+      later(resolve)
+      watch(p)
+      local q, _, reject = Promise.withResolvers()
+      later(reject)
+      watch(q)
+      resolve(q)
+    end,
+    function()
+      local p, resolve = Promise.withResolvers()
+      later(resolve)
+      watch(p)
+      resolve(1, 2, 3)
+      p, resolve = Promise.withResolvers()
+      later(resolve)
+      watch(p)
+      resolve(p)
+    end,
+    function()
+      local results = {
+        function() return Promise.resolve(2, 3) end,
+        function() return Promise.reject "returned" end,
+        function() return trial.thenable(false) end,
+        function() return trial.thenable(true) end,
+        function() return trial.foreign() end,
+        function() return 1, nil, 3 end,
+        function() error "raised" end,
+      }
+      local fulfilled = keep(Promise.resolve(1, 2))
+      local rejected = keep(Promise.reject "catch")
+      local rejecting = keep(Promise.reject "finally")
+      for _, result in ipairs(results) do
+        keep(fulfilled:next(result))
+        keep(rejected:catch(result))
+        keep(fulfilled:finally(result))
+        keep(rejecting:finally(result))
+      end
+    end,
+    function()
+      keep(Promise.resolve(trial.thenable(false)))
+      keep(Promise.resolve(trial.thenable(true)))
+      keep(Promise.resolve {next = error})
+      keep(Promise.resolve(setmetatable({}, {__index = error})))
+      trial.adopted = keep(Promise.resolve(trial.foreign()))
+    end,
+    function()
+      for _, name in ipairs {"all", "allSettled", "any", "race"} do
+        watch(Promise[name](trial.elements(name)))
+        watch(Promise[name] {keep(Promise.reject "only"), n = 1})
+        if name == "allSettled" then
+          trial.records[1] = Promise[name] {1, keep(Promise.reject(2))}
+          trial.records[2] = Promise[name](trial.elements(3))
+        end
+      end
+    end,
+    function()
+      for _, name in ipairs {"all", "allSettled", "any"} do
+        local closing = setmetatable({}, {__close = once()})
+        local f, s = ipairs(trial.elements(name))
+        watch(Promise[name](f, s, 0, closing))
+        watch(Promise[name](string.gmatch("a b c", "%w")))
+        watch(Promise[name](coroutine.wrap(function()
+          for i = 1, 3 do coroutine.yield(i, Promise.resolve(i)) end
+        end)))
+      end
+      watch(Promise.any {})
+      watch(Promise.race(error))
+    end,
+    function()
+      watch(Promise.allKeyed {a = 1, b = trial.foreign(), [3] = Promise})
+      watch(Promise.allSettledKeyed {a = keep(Promise.reject "keyed"),
+        b = trial.thenable(true)})
+      trial.records[3] = Promise.allSettledKeyed {a = 1, b = Promise}
+    end,
+    function()
+      Promise.queueMicrotask(once())
+      Promise.queueMicrotask(once(), 1, nil, 3)
+      Promise.queueMicrotask(error, "microtask")
+    end,
+    function()
+      local aggregate = Promise.any {}
+      assert(Promise.is(keep(aggregate)))
+      local _, reason = aggregate:status()
+      assert(tostring(aggregate) and tostring(reason))
+      assert(Promise.isAggregate(reason) or reason == "not enough memory")
+    end,
+    function()
+      Promise.drain(7)
+    end,
+    function()
+      -- Half of what was left for later happens now.
+      for i = 1, n_settlers, 2 do settlers[i](i, i) end
+    end,
+  }
+end
+
+--- Runs while memory is short. Returns the first error that is not what
+--- running out of memory raises.
+local function scenario()
+  local trial = package.loaded.trial
+  local wrong
+  for i = 1, #trial.steps do
+    local ok, err = pcall(trial.steps[i])
+    if not ok and err ~= "not enough memory" then wrong = wrong or err end
+  end
+  -- Draining raises nothing, whatever happens in the jobs.
+  trial.other.drain()
+  trial.Promise.drain()
+  return wrong
+end
+
+--- Runs when there is memory again. Returns what is wrong, or else how many
+--- jobs ran and how many rejections came for want of memory.
+local function verify()
+  local trial = package.loaded.trial
+  local Promise, made, runs = trial.Promise, trial.made, trial.runs
+  local function drain()
+    return Promise.drain() + trial.other.drain()
+  end
+
+  local woken = trial.woken
+  local alive = 0
+  Promise.queueMicrotask(function() alive = alive + 1 end)
+  if trial.woken ~= woken + 1 then return "the loop was not told" end
+  repeat until drain() == 0
+  if alive ~= 1 then return "the queue is dead" end
+
+  for i = 1, #trial.settlers do
+    if trial.settlers[i] then trial.settlers[i]("settled") end
+  end
+  repeat until drain() == 0
+  if trial.core.left() ~= 0 then return "jobs were left" end
+
+  local ran, short = 0, 0
+  for i = 1, #made do
+    local state, reason
+    if made[i] then state, reason = made[i]:status() end
+    if state == "pending" then
+      return ("promise %d is pending"):format(i)
+    elseif reason == "not enough memory" then
+      short = short + 1
+    end
+  end
+  for i = 1, #runs do
+    if runs[i] > 1 then return ("job %d ran twice"):format(i) end
+    ran = ran + runs[i]
+  end
+  for i = 1, #trial.records do
+    local state, results
+    if trial.records[i] then state, results = trial.records[i]:status() end
+    for key, entry in pairs(state == "fulfilled" and results or {}) do
+      if key ~= "n" and not (type(entry) == "table" and entry.status) then
+        return "a result of allSettled is no record"
+      end
+    end
+  end
+  if trial.adopted then
+    local state, value = trial.adopted:status()
+    if state == "fulfilled" and value ~= "settled" and
+        math.type(value) ~= "integer" then
+      return "a thenable was taken for a value"
+    end
+  end
+  return ran, short
+end
+
+prepare = string.dump(prepare)
+scenario = string.dump(scenario)
+verify = string.dump(verify)
+
+--- Run it with the allocations from `first` to `last` failing. Returns how
+--- many it made, how many jobs ran, and the rejections for want of memory.
+local function trial(first, last)
+  local state <close> = alloc.open()
+  local function run(...)
+    local ok, wrong, more = state:run(...)
+    if not ok or type(wrong) == "string" then
+      error(("allocations %s to %s: %s"):format(first, last, wrong))
+    end
+    return wrong, more
+  end
+  run(prepare)
+  run(scenario, first, last)
+  local made = state:count()
+  local ran, short = run(verify)
+  local held = state:close()
+  if held ~= 0 then
+    error(("allocations %s to %s: %d bytes held"):format(first, last, held))
+  end
+  return made, ran, short
+end
+
+--- All of them, from the first.
+local function sweep(more, stride)
+  local rejected = 0
+  for n = 1, math.huge, stride do
+    local last = more < math.maxinteger - n and n + more or math.maxinteger
+    local made, _, short = trial(n, last)
+    if made < n then return n - 1, rejected end
+    rejected = rejected + short
+  end
+end
+
+local more = math.tointeger(arg[1])
+if more then
+  print(sweep(more, math.tointeger(arg[2]) or 1))
+else
+  print(trial())
+end
