@@ -205,9 +205,9 @@ static lua_State *prepare (lua_State *L, int fn, int n) {
     lua_error(L);
   }
   lua_pushcfunction(co, cp_async_body);
-  lua_pushcfunction(co, cp_trace_handler);
+  lua_pushvalue(L, HANDLER);
   lua_pushvalue(L, fn);
-  lua_xmove(L, co, 1);
+  lua_xmove(L, co, 2);
   lua_insert(L, -n - 1);
   lua_xmove(L, co, n);
   return co;
@@ -241,7 +241,7 @@ static int start (lua_State *L, lua_State *co, int n) {
 }
 
 
-#define FUNCTION lua_upvalueindex(3)
+#define FUNCTION lua_upvalueindex(4)
 
 
 static int call_async (lua_State *L) {
@@ -255,8 +255,9 @@ int cp_async (lua_State *L) {
   cp_args_check_callable(L, 1);
   lua_pushvalue(L, CONTEXT);
   lua_pushvalue(L, PROMISE_MT);
+  lua_pushvalue(L, HANDLER);
   lua_pushvalue(L, 1);
-  lua_pushcclosure(L, call_async, 3);
+  lua_pushcclosure(L, call_async, 4);
   return 1;
 }
 

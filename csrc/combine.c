@@ -398,7 +398,7 @@ static int combine (lua_State *L, KindId kind, lua_CFunction taker) {
   aggregate = cp_promise_new(L, kind);
   aggregate->n = 1; /* until all have been taken */
   lua_insert(L, 1);
-  lua_pushcfunction(L, cp_trace_handler);
+  lua_pushvalue(L, HANDLER);
   lua_insert(L, 2);
   lua_pushvalue(L, CONTEXT);
   lua_pushvalue(L, PROMISE_MT);

@@ -30,7 +30,7 @@ int cp_new (lua_State *L) {
   lua_settop(L, 1);
   n = count_resolvers(L, 1);
   p = cp_promise_new(L, KIND_PLAIN);
-  lua_pushcfunction(L, cp_trace_handler);
+  lua_pushvalue(L, HANDLER);
   lua_pushvalue(L, 1);
   if (n > 0)
     cp_push_resolve(L, 2);
@@ -119,7 +119,7 @@ int cp_try (lua_State *L) {
   cp_args_check_callable(L, 1);
   p = cp_promise_new(L, KIND_PLAIN);
   lua_insert(L, 1);
-  lua_pushcfunction(L, cp_trace_handler);
+  lua_pushvalue(L, HANDLER);
   lua_insert(L, 2);
   /* stack: promise; handler; function; its arguments */
   ctx->busy++;

@@ -91,6 +91,7 @@ enum {
   CTX_WAKE, /* the loop's hook, or nil */
   CTX_ON_UNHANDLED, /* the user's hook for rejections, or nil */
   CTX_PUMP, /* runs the loop until a promise has settled */
+  CTX_HANDLER, /* the message handler, also an upvalue: see trace.h */
   CTX_OWN, /* how the names of the library's own Lua files start */
   CTX_TRACE, /* the newest record of an error in flight, or nil: trace.c */
   CTX_NODE_MT, /* metatable of nodes that are no promises */

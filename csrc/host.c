@@ -51,7 +51,7 @@ static void print_report (lua_State *L, int reason, Head head) {
 static void call_hook (lua_State *L, int reason, int promise, Head head) {
   Context *ctx = cp_context(L);
   int hook = lua_gettop(L);
-  lua_pushcfunction(L, cp_trace_handler);
+  cp_trace_push_handler(L);
   lua_insert(L, hook);
   lua_pushvalue(L, reason);
   if (promise != 0)

@@ -137,7 +137,7 @@ static lua_Integer drain (lua_State *L, Context *ctx, lua_Integer max) {
   lua_Integer n = 0;
   lua_settop(L, 0);
   lua_getiuservalue(L, CONTEXT, CTX_TRACE);
-  lua_pushcfunction(L, cp_trace_handler);
+  lua_pushvalue(L, HANDLER);
   cp_trace_clear(L, ctx);
   ctx->driven = NULL;
   do {

@@ -123,17 +123,27 @@ static Context *new_context (lua_State *L) {
 }
 
 
-/* Set the functions of 'list' in the table on the top, with the context and
-   the metatable (at 'context' and above it) as upvalues. */
-static void set_functions (lua_State *L, int context, const luaL_Reg *list) {
+/* Push the upvalues of the functions: the context, which is at 'context', the
+   metatable of promises, above it, and the message handler. */
+static int push_upvalues (lua_State *L, int context) {
   lua_pushvalue(L, context);
   lua_pushvalue(L, context + 1);
-  luaL_setfuncs(L, list, 2);
+  lua_getiuservalue(L, context, CTX_HANDLER);
+  return 3;
 }
 
 
-/* Make the metatables that the context keeps. */
-static void set_metatables (lua_State *L, int context) {
+/* Set the functions of 'list' in the table on the top. */
+static void set_functions (lua_State *L, int context, const luaL_Reg *list) {
+  luaL_setfuncs(L, list, push_upvalues(L, context));
+}
+
+
+/* Make the metatables and the handler that the context keeps. */
+static void fill_context (lua_State *L, int context) {
+  lua_pushvalue(L, context);
+  lua_pushcclosure(L, cp_trace_handler, 1);
+  lua_setiuservalue(L, context, CTX_HANDLER);
   lua_newtable(L);
   lua_setiuservalue(L, context, CTX_NODE_MT);
   lua_newtable(L);
@@ -167,18 +177,15 @@ int luaopen_cpromise_core (lua_State *L) {
   Context *ctx;
   luaL_checkversion(L);
   ctx = new_context(L);
-  cp_trace_open(L, context);
   lua_newtable(L);
   ctx->promise_mt = lua_topointer(L, -1);
-  set_metatables(L, context);
+  fill_context(L, context);
   fill_promise_mt(L, context, context + 1);
   lua_newtable(L);
   set_functions(L, context, cp_functions);
   lua_insert(L, -2);
   lua_setfield(L, -2, "methods");
-  lua_pushvalue(L, context);
-  lua_pushvalue(L, context + 1);
-  lua_pushcclosure(L, cp_construct, 2);
+  lua_pushcclosure(L, cp_construct, push_upvalues(L, context));
   lua_setfield(L, -2, "construct");
   lua_pushliteral(L, CP_VERSION);
   lua_setfield(L, -2, "_VERSION");

@@ -102,7 +102,7 @@ static int call_getter (lua_State *L, int n, int nresults) {
 
 /* Push the field 'next' of a table that has a metatable. */
 static Shape look_at_table (lua_State *L, int idx) {
-  lua_pushcfunction(L, cp_trace_handler);
+  cp_trace_push_handler(L);
   lua_pushcfunction(L, get_next);
   lua_getiuservalue(L, CONTEXT, CTX_KEY_NEXT);
   lua_pushvalue(L, idx);
@@ -114,7 +114,7 @@ static Shape look_at_table (lua_State *L, int idx) {
    asked, is a value: many userdata have a 'next' of another meaning. */
 static Shape look_at_userdata (lua_State *L, int idx) {
   int status;
-  lua_pushcfunction(L, cp_trace_handler);
+  cp_trace_push_handler(L);
   lua_pushcfunction(L, get_methods);
   lua_getiuservalue(L, CONTEXT, CTX_KEY_NEXT);
   lua_getiuservalue(L, CONTEXT, CTX_KEY_CATCH);

@@ -21,16 +21,6 @@ enum { RECORD_REASON = 1, RECORD_TRACEBACK, RECORD_OLDER, RECORD_HANDED };
 #define LEVELS 22 /* shown of a deep stack: its upper end */
 
 
-/* Its address is the key of the context in the registry. */
-static const char registry_key = 0;
-
-
-void cp_trace_open (lua_State *L, int context) {
-  lua_pushvalue(L, context);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
-}
-
-
 /*
 ** {================================================================
 ** The text
@@ -188,20 +178,17 @@ static void add_record (lua_State *L, int context, int reason, int handed) {
 
 
 int cp_trace_handler (lua_State *L) {
-  enum { REASON = 1, CONTEXT_HERE, NEWEST };
-  lua_settop(L, REASON);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key) != LUA_TNIL) {
-    push_newest(L, CONTEXT_HERE, REASON);
-    if (is_handed(L, REASON)) { /* unwinds now */
-      lua_pushboolean(L, 0);
-      lua_rawseti(L, NEWEST, RECORD_HANDED);
-    }
-    else {
-      cp_trace_push(L, CONTEXT_HERE, L, 1);
-      add_record(L, CONTEXT_HERE, REASON, 0);
-    }
+  lua_settop(L, 1); /* the reason */
+  push_newest(L, CONTEXT, 1);
+  if (is_handed(L, 1)) { /* unwinds now */
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, RECORD_HANDED);
   }
-  lua_settop(L, REASON);
+  else {
+    cp_trace_push(L, CONTEXT, L, 1);
+    add_record(L, CONTEXT, 1, 0);
+  }
+  lua_settop(L, 1);
   return 1;
 }
 

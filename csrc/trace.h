@@ -18,11 +18,16 @@
 /* Functions below which nothing belongs to an error; ends with NULL. */
 extern const lua_CFunction cp_trace_bases[]; /* module.c */
 
-/* The message handler: for lua_pcall, as a light C function. */
+/* The message handler is the third upvalue of the module's functions; others
+   find it in the context. */
+#define HANDLER lua_upvalueindex(3)
+
 int cp_trace_handler (lua_State *L);
 
-/* Let the handler find the context at 'context' by the state. [-0, +0, m] */
-void cp_trace_open (lua_State *L, int context);
+/* Push the message handler. [-0, +1, -] */
+static inline void cp_trace_push_handler (lua_State *L) {
+  lua_getiuservalue(L, CONTEXT, CTX_HANDLER);
+}
 
 /* Push the traceback of the coroutine 'from', from that level on, or nil if
    it would be empty. 'context' is where the context is. [-0, +1, m] */

@@ -26,7 +26,8 @@ end
 
 --- What was printed, without the lines of tracebacks.
 function child.without_tracebacks(text)
-  return (text:gsub("stack traceback:\n", ""):gsub("\t[^\n]*: in [^\n]*\n", ""))
+  text = text:gsub("stack traceback:\n", "")
+  return (text:gsub("\t[^\n]*: in [^\n]*\n", ""))
 end
 
 return child

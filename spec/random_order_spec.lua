@@ -1,4 +1,4 @@
--- Random programs, with async functions, run in the same order here and in V8.
+-- Random programs, async functions too, run in the same order here and in V8.
 --
 -- ORDER_PROGRAMS is how many (2000), ORDER_SEED the seed of the first (1);
 -- the others have the seeds after it. ORDER_SIZE fixes their size.

@@ -14,9 +14,9 @@
 ---   must not harm the loop: call it through `loop.call`.
 --- * `cancel(handle)`: the timer won't fire; without effect if it has.
 --- * `inside()`: whether one of the loop's callbacks is running.
---- * `poll()`, if the loop needs it: run the loop once without waiting. Called
----   when a run ends because its promise has settled, though the loop may have
----   work left: so handles that are being closed get closed.
+--- * `poll()`, if the loop needs it: run the loop once without waiting. It is
+---   called when a run ends because its promise has settled, though the loop
+---   may have work left: so handles that are being closed get closed.
 ---
 --- For a game, say, that draws sixty frames a second and calls `frame` in
 --- each with the seconds since the last one, this is a whole loop:
@@ -138,8 +138,8 @@ end
 -- Why the loop can't be run here, or nil.
 local function refusal(what, current)
   if core.inside() then
-    return what .. " can't be called in a handler, an async function or an " ..
-      "executor: what called that runs the loop"
+    return what .. " can't be called in a handler, an async function or " ..
+      "an executor: what called that runs the loop"
   elseif current and current.inside() then
     return what .. " can't be called in a callback of the loop, which is " ..
       "running already"

@@ -34,7 +34,7 @@ local function prepare()
 
   -- Promises that were made, functions that settle those that wait for the
   -- program, how often each job ran, and functions that say that it does.
-  local room = 400
+  local room = 600
   local made, settlers, runs, jobs = {}, {}, {}, {}
   for i = 1, room do
     made[i], settlers[i], runs[i] = false, false, 0
@@ -123,6 +123,7 @@ local function prepare()
   -- keep the others from running.
   local keep, later, once, watch = trial.keep, trial.later, trial.once,
     trial.watch
+  local await, pawait = Promise.await, Promise.pawait
   trial.steps = {
     function()
       watch(Promise.new(function(resolve) later(resolve) end))
@@ -219,6 +220,55 @@ local function prepare()
       trial.records[3] = Promise.allSettledKeyed {a = 1, b = Promise}
     end,
     function()
+      local p, resolve = Promise.withResolvers()
+      later(resolve)
+      local closing = {__close = function() pawait(p) end}
+      local function body(finish, ...)
+        local _ <close> = setmetatable({}, closing)
+        await(p)
+        await(1)
+        await(trial.thenable(true))
+        pcall(await, keep(Promise.reject "awaited"))
+        pawait(trial.foreign())
+        return finish(...)
+      end
+      watch(Promise.spawn(body, once(), 1, nil, 3))
+      watch(Promise.async(body)(error, "body"))
+      watch(Promise.spawn(coroutine.yield, 1))
+      watch(Promise.spawn(error, "at once"))
+    end,
+    function()
+      local function descend_async(n)
+        if n == 0 then return once()() end
+        return await(keep(Promise.spawn(descend_async, n - 1)))
+      end
+      watch(Promise.spawn(descend_async, 35))
+    end,
+    function()
+      local p, resolve = Promise.withResolvers()
+      later(resolve)
+      local function own(finish)
+        await(p)
+        await(1)
+        return finish()
+      end
+      coroutine.wrap(own)(once())
+      coroutine.wrap(own)(error)
+      local function generate()
+        for i = 1, 3 do coroutine.yield(await(p), await(i)) end
+        error "generator"
+      end
+      watch(Promise.spawn(function()
+        for _ in Promise.wrap(generate) do await(2) end
+      end))
+    end,
+    function()
+      local p = watch(Promise.try(function() error {} end))
+      local _, reason = p:status()
+      assert(reason == "not enough memory" or p:traceback())
+      pcall(Promise.run, function() await(p) end)
+    end,
+    function()
       Promise.queueMicrotask(once())
       Promise.queueMicrotask(once(), 1, nil, 3)
       Promise.queueMicrotask(error, "microtask")
@@ -271,10 +321,13 @@ local function verify()
   repeat until drain() == 0
   if alive ~= 1 then return "the queue is dead" end
 
-  for i = 1, #trial.settlers do
-    if trial.settlers[i] then trial.settlers[i]("settled") end
+  -- What goes on then may wait for more.
+  for _ = 1, 5 do
+    for i = 1, #trial.settlers do
+      if trial.settlers[i] then trial.settlers[i]("settled") end
+    end
+    repeat until drain() == 0
   end
-  repeat until drain() == 0
   if trial.core.left() ~= 0 then return "jobs were left" end
 
   local ran, short = 0, 0

@@ -177,7 +177,8 @@ function order.run(Promise, program, drain)
   names.Promise = Promise
   names.make = Promise.new
   names.queueMicrotask = Promise.queueMicrotask
-  names.start, names.await, names.xpcall = Promise.spawn, Promise.await, xpcall
+  names.start, names.await = Promise.spawn, Promise.await
+  names.xpcall = xpcall
   drain = drain or Promise.drain
 
   assert(load(program, "=program", "t", names))()
