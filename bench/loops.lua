@@ -1,4 +1,5 @@
---- What the basic operations cost: microseconds and bytes for each.
+--- What the basic operations cost: microseconds for each, and bytes for a
+--- derived promise that is pending and an async call that waits.
 ---
 ---   lua5.4 bench/loops.lua [N] [NAME]
 ---
@@ -39,6 +40,24 @@ local loops = {
     resolve(1)
     Promise.drain()
   end},
+  {"await", function()
+    local p = Promise.resolve(1)
+    Promise.spawn(function()
+      for _ = 1, n do Promise.await(p) end
+    end)
+    Promise.drain()
+  end},
+  {"async", function()
+    local call = Promise.async(id)
+    for i = 1, n do call(i) end
+  end},
+  {"throw", function()
+    local p = Promise.resolve(1)
+    for _ = 1, n do
+      p:next(error):catch(id)
+      Promise.drain()
+    end
+  end},
   {"all", function()
     local list = {}
     for i = 1, n do list[i] = Promise.resolve(i) end
@@ -60,17 +79,25 @@ for _, loop in ipairs(loops) do
   end
 end
 
-if not only or only == "pending" then
-  local p = Promise.withResolvers()
-  local list = {}
-  for i = 1, n do list[i] = false end
-  collectgarbage()
-  collectgarbage "stop"
-  local before = collectgarbage "count"
-  for i = 1, n do list[i] = p:next(id) end
-  local bytes = (collectgarbage "count" - before) * 1024
-  collectgarbage "restart"
-  assert(#list == n)
-  print(("%-8s: %6.1f bytes for each derived promise"):format("pending",
-    bytes / n))
+local forever = Promise.withResolvers()
+
+local sizes = {
+  {"pending", function() return forever:next(id) end},
+  {"waiting", Promise.async(function() Promise.await(forever) end)},
+}
+
+for _, size in ipairs(sizes) do
+  local name, make = size[1], size[2]
+  if not only or only == name then
+    local list = {}
+    for i = 1, n do list[i] = false end
+    collectgarbage()
+    collectgarbage "stop"
+    local before = collectgarbage "count"
+    for i = 1, n do list[i] = make() end
+    local bytes = (collectgarbage "count" - before) * 1024
+    collectgarbage "restart"
+    assert(#list == n)
+    print(("%-8s: %6.1f bytes"):format(name, bytes / n))
+  end
 end
