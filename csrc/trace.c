@@ -275,9 +275,14 @@ int cp_trace_text (lua_State *L) {
 
 
 int cp_setOwn (lua_State *L) {
-  luaL_checkstring(L, 1);
-  lua_settop(L, 1);
-  lua_setiuservalue(L, CONTEXT, CTX_OWN);
+  size_t suffix;
+  lua_Debug ar;
+  luaL_checklstring(L, 1, &suffix);
+  if (lua_getstack(L, 1, &ar) && lua_getinfo(L, "S", &ar) &&
+      ar.srclen > suffix) {
+    lua_pushlstring(L, ar.source, ar.srclen - suffix);
+    lua_setiuservalue(L, CONTEXT, CTX_OWN);
+  }
   return 0;
 }
 

@@ -66,7 +66,8 @@ void cp_trace_restore (lua_State *L, Context *ctx, int idx);
    coroutine */
 int cp_trace_text (lua_State *L);
 
-/* setOwn(prefix): Lua files whose chunk names start so are left out. */
+/* setOwn(name): Lua files whose chunk names start as the caller's does, less
+   its own name at the end, are left out. */
 int cp_setOwn (lua_State *L);
 
 /* p:traceback() */

@@ -2,14 +2,18 @@
 
 local check = {}
 
+-- A host may leave out the debug library.
+local getmetatable = debug and debug.getmetatable or getmetatable
+local getinfo = debug and debug.getinfo or function() end
+
 -- The level of the innermost Lua function above the one that called `fail`:
 -- nearly always 3, more if it was called through pcall.
 local function calling_level()
   local level = 4
-  local info = debug.getinfo(level, "l")
+  local info = getinfo(level, "l")
   while info and info.currentline < 0 do
     level = level + 1
-    info = debug.getinfo(level, "l")
+    info = getinfo(level, "l")
   end
   return info and level - 1 or 3
 end
@@ -28,7 +32,7 @@ end
 ---@param v any
 ---@return string
 function check.expected(expected, v)
-  local mt = debug.getmetatable(v)
+  local mt = getmetatable(v)
   local name = type(mt) == "table" and rawget(mt, "__name")
   return ("%s expected, got %s"):format(
     expected, type(name) == "string" and name or type(v))
@@ -39,7 +43,7 @@ end
 ---@return boolean
 function check.callable(v)
   if type(v) == "function" then return true end
-  local mt = debug.getmetatable(v)
+  local mt = getmetatable(v)
   return type(mt) == "table" and rawget(mt, "__call") ~= nil
 end
 

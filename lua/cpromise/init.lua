@@ -7,7 +7,7 @@ local promisify = require "cpromise.promisify"
 local time = require "cpromise.time"
 
 -- Tracebacks leave this library's files out.
-core.setOwn((debug.getinfo(1, "S").source:gsub("init%.lua$", "")))
+core.setOwn "init.lua"
 
 local Promise = {
   _VERSION = core._VERSION,
