@@ -12,6 +12,7 @@
 
 #include "args.h"
 #include "host.h"
+#include "resolve.h"
 #include "trace.h"
 
 
@@ -173,16 +174,9 @@ int cp_queueMicrotask (lua_State *L) {
   Context *ctx = cp_context(L);
   Promise *node;
   int n = lua_gettop(L);
-  int i;
   cp_args_check_callable(L, 1);
-  if (n > 1) {
-    lua_createtable(L, n, 1);
-    lua_insert(L, 1);
-    lua_pushinteger(L, n);
-    lua_rawseti(L, 1, 0);
-    for (i = n; i >= 1; i--)
-      lua_rawseti(L, 1, i);
-  }
+  if (n > 1)
+    cp_resolve_pack(L);
   node = cp_node_new(L, KIND_MICROTASK, NODE_SLOTS);
   if (n > 1)
     node->flags |= FLAG_PACKED;

@@ -17,8 +17,7 @@
 ** =================================================================
 */
 
-/* Turn the arguments into a table, {[0] = how many, ...}. */
-static int pack (lua_State *L) {
+int cp_resolve_pack (lua_State *L) {
   int n = lua_gettop(L);
   int i;
   lua_createtable(L, n, 1);
@@ -32,7 +31,7 @@ static int pack (lua_State *L) {
 
 
 static void fulfill_packed (lua_State *L, Promise *p, int idx, int n) {
-  lua_pushcfunction(L, pack);
+  lua_pushcfunction(L, cp_resolve_pack);
   lua_insert(L, -n - 1);
   if (lua_pcall(L, n, 1, 0) == LUA_OK) {
     p->flags |= FLAG_PACKED;

@@ -34,6 +34,10 @@ Outcome cp_resolve_as (lua_State *L, Promise *p, int idx, int source);
    are; or reject it if memory runs out. [-n, +0, -] */
 void cp_fulfill (lua_State *L, Promise *p, int idx, int n);
 
+/* Replace all that is on the stack by one table, {[0] = how many, ...}: the
+   VALUE of an object with FLAG_PACKED. [-n, +1, m] */
+int cp_resolve_pack (lua_State *L);
+
 /* What a value is to the resolution procedure. */
 typedef enum Shape {
   SHAPE_VALUE, /* a value like any other */
