@@ -6,7 +6,7 @@ local compare = require "spec.support.compare_model"
 local model_mutants = require "spec.support.model_mutants"
 local random_orders = require "spec.support.random_orders"
 
-local COUNT = 3000
+local COUNT = random_orders.count(3000)
 
 local model = compare.model(compare.source())
 
@@ -16,10 +16,22 @@ local function first_that_differs(texts)
   end
 end
 
-describe("the order of events in random programs", function()
-  it("is that of the model", function()
-    random_orders.check(COUNT, first_that_differs,
-      {{"cpromise", compare.core}, {"the model", model}})
+local function check(count, size)
+  random_orders.check {
+    count = count,
+    size = size,
+    first_failing = first_that_differs,
+    runs = {{"cpromise", compare.core}, {"the model", model}},
+  }
+end
+
+describe("the order of events", function()
+  it("is that of the model in random programs", function()
+    check(COUNT)
+  end)
+
+  it("is that of the model where many wait for one promise", function()
+    check(math.ceil(COUNT / 10), 60)
   end)
 end)
 

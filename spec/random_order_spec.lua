@@ -5,8 +5,6 @@ local Promise = require "cpromise"
 local order = require "spec.support.order"
 local random_orders = require "spec.support.random_orders"
 
-local COUNT = 2000
-
 local has_node = os.execute "node -e 'Promise.any([1])' >/dev/null 2>&1"
 
 -- The logs of the programs in V8.
@@ -49,12 +47,21 @@ local function first_that_differs_in_pieces(texts)
   end
 end
 
--- What a failure tells.
-local runs = {
-  {"cpromise", log_of},
-  {"in pieces", function(text) return log_of(text, drain_in_pieces) end},
-  has_node and {"V8", function(text) return logs_of_v8({text})[1] end} or nil,
-}
+local function check(first_failing)
+  random_orders.check {
+    count = random_orders.count(2000),
+    first_failing = first_failing,
+    runs = {
+      {"cpromise", log_of},
+      {"in pieces", function(text)
+        return log_of(text, drain_in_pieces)
+      end},
+      has_node and {"V8", function(text)
+        return logs_of_v8({text})[1]
+      end} or nil,
+    },
+  }
+end
 
 describe("the order of events in random programs", function()
   local hook
@@ -66,12 +73,12 @@ describe("the order of events in random programs", function()
   end)
 
   it("is the same when the queue is drained in pieces", function()
-    random_orders.check(COUNT, first_that_differs_in_pieces, runs)
+    check(first_that_differs_in_pieces)
   end)
 
   if has_node then
     it("is that of V8", function()
-      random_orders.check(COUNT, first_that_differs, runs)
+      check(first_that_differs)
     end)
   else
     pending "is that of V8 (node 15 or later is not installed)"
