@@ -1,8 +1,11 @@
 -- The programs in spec/orders run in the order that their logs keep: that of
--- V8, which spec/orders/run.js has asked.
+-- V8, which spec/orders/run.js has asked. So they do in the model of the
+-- standard.
 
 local Promise = require "cpromise"
 local order = require "spec.support.order"
+
+local load_model = assert(loadfile "spec/support/model.lua")
 
 local topics =
   {"next", "adoption", "thenable", "finally", "combinators", "microtasks",
@@ -45,6 +48,10 @@ describe("the order of events:", function()
 
         it(title .. ", drained one job at a time", function()
           assert.equal(log, order.run(Promise, text, drain_one_by_one))
+        end)
+
+        it(title .. ", in the model", function()
+          assert.equal(log, order.run(load_model(), text))
         end)
       end
     end)

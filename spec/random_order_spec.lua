@@ -1,32 +1,11 @@
 -- Random programs, async functions too, run in the same order here and in V8.
---
--- ORDER_PROGRAMS is how many (2000), ORDER_SEED the seed of the first (1);
--- the others have the seeds after it. ORDER_SIZE fixes their size.
+-- How many, and which, is said in spec/support/random_orders.lua.
 
 local Promise = require "cpromise"
-local generator = require "spec.support.order_generator"
-local helper = require "spec.helper"
 local order = require "spec.support.order"
-
-local function setting(name)
-  return math.tointeger(tonumber(os.getenv(name)))
-end
-
-local count = setting "ORDER_PROGRAMS" or helper.scaled(2000)
-local first_seed = setting "ORDER_SEED" or 1
-local size = setting "ORDER_SIZE"
+local random_orders = require "spec.support.random_orders"
 
 local has_node = os.execute "node -e 'Promise.any([1])' >/dev/null 2>&1"
-
-local function generate(seed)
-  return generator.text(generator.program(seed, size))
-end
-
-local function programs()
-  local texts = {}
-  for i = 1, count do texts[i] = generate(first_seed + i - 1) end
-  return texts
-end
 
 -- The logs of the programs in V8.
 local function logs_of_v8(texts)
@@ -68,23 +47,20 @@ local function first_that_differs_in_pieces(texts)
   end
 end
 
--- What a failure tells: the program, as small as it gets, and its seed.
-local function report(i, first_failing)
-  local seed = first_seed + i - 1
-  local text =
-    generator.shrink(generator.program(seed, size), first_failing)
-  local lines = {
-    ("ORDER_SEED=%d ORDER_PROGRAMS=1 shows it. In short:"):format(seed), text,
-    "cpromise: " .. log_of(text),
-    "in pieces: " .. log_of(text, drain_in_pieces),
-    has_node and "V8: " .. logs_of_v8 {text}[1],
-  }
-  return table.concat(lines, "\n")
-end
-
 local function check(first_failing)
-  local i = first_failing(programs())
-  assert(not i, i and report(i, first_failing))
+  random_orders.check {
+    count = random_orders.count(2000),
+    first_failing = first_failing,
+    runs = {
+      {"cpromise", log_of},
+      {"in pieces", function(text)
+        return log_of(text, drain_in_pieces)
+      end},
+      has_node and {"V8", function(text)
+        return logs_of_v8({text})[1]
+      end} or nil,
+    },
+  }
 end
 
 describe("the order of events in random programs", function()

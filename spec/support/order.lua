@@ -50,9 +50,15 @@ local function show_table(v)
   return show_list(v)
 end
 
+-- A promise is a userdata; those of model.lua are tables.
+local function is_promise(v)
+  local meta = getmetatable(v)
+  return type(v) == "userdata" or meta and meta.__name == "promise"
+end
+
 function show(v)
+  if is_promise(v) then return "promise" end
   if type(v) == "table" then return show_table(v) end
-  if type(v) == "userdata" then return "promise" end
   return (tostring(v):gsub("^TypeError.*", "TypeError"))
 end
 
@@ -165,6 +171,9 @@ local function add_promises(names, Promise)
     end
   end
 end
+
+--- How a value appears in a log.
+order.show = show
 
 --- Run a program and return its log.
 ---@param Promise table  the implementation
