@@ -183,6 +183,7 @@ static int prepare (lua_State *L) {
   luaL_requiref(L, LUA_GNAME, luaopen_base, 1);
   luaL_requiref(L, LUA_COLIBNAME, luaopen_coroutine, 1);
   luaL_requiref(L, LUA_TABLIBNAME, luaopen_table, 1);
+  luaL_requiref(L, LUA_STRLIBNAME, luaopen_string, 1);
   if (luaL_loadbuffer(L, driver, driver_size, "driver") != LUA_OK)
     return lua_error(L);
   luaL_newlib(L, functions);
