@@ -53,7 +53,8 @@ int cp_new (lua_State *L) {
 
 
 int cp_construct (lua_State *L) {
-  lua_remove(L, 1); /* the called table */
+  if (lua_gettop(L) > 0)
+    lua_remove(L, 1); /* the called table */
   return cp_new(L);
 }
 
