@@ -1,9 +1,9 @@
 --- Takes the bytes of an input for operations on the library: loaded by
 --- fuzz.c.
 ---
---- Whatever Lua code an operation needs, a handler, executor, getter, body of
---- a coroutine, finalizer or hook, is always `program`, which goes on with the
---- bytes that follow when it is called. So every operation happens inside
+--- Whatever Lua code an operation needs, a handler, executor, getter, body
+--- of a coroutine, finalizer or hook, is always `program`, which goes on with
+--- the bytes that follow when it is called. So every operation happens inside
 --- every kind of call. At the end of the input all bytes are 0, which is to
 --- return: each input ends.
 ---
@@ -81,7 +81,7 @@ local function check_reason(reason)
   fail("an error that is not documented: " .. reason)
 end
 
-local program, value, values
+local program, value, values, pump, on_unhandled
 
 --- A program that runs once, and where in the books that stands.
 local function once()
@@ -115,7 +115,12 @@ local function promise()
 end
 
 local function foreign()
-  other = other or fuzz.open()
+  if not other then
+    local instance = fuzz.open()
+    instance.setPump(pump)
+    instance.onUnhandledRejection(on_unhandled)
+    other = instance
+  end
   local p, resolve, reject = other.withResolvers()
   keep(reject)
   keep(resolve)
@@ -138,7 +143,8 @@ local makers = {
   function() return {next = setmetatable({}, {__call = program})} end,
   function() return {next = value()} end,
   function() return {n = byte() % 8, value(), value()} end,
-  with "__index", with "__tostring", with "__gc", with "__close", with "__len",
+  with "__index", with "__tostring", with "__gc", with "__close",
+  with "__len",
   function() return core.resolve(values()) end,
   function() return core.reject(value()) end,
   function() return (core.withResolvers()) end,
@@ -228,12 +234,12 @@ local collectors = {
 --- so 0 is only that.
 local more = {0, 1, 2, 7, 1 << 30}
 
-local function on_unhandled(reason)
+function on_unhandled(reason)
   check_reason(reason)
   return program()
 end
 
-local function pump()
+function pump()
   if core.inside() then return "can't await in a handler, nor here" end
   repeat
     core.drain()
