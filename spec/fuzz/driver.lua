@@ -32,7 +32,9 @@ local SLOTS = 16
 local slots, top = {}, 0
 for i = 1, SLOTS do slots[i] = false end
 
+--- Strings are all one, so that those which are raised are known.
 local function keep(v)
+  if type(v) == "string" then v = "text" end
   if v ~= nil then
     top = top % SLOTS + 1
     slots[top] = v
@@ -68,6 +70,7 @@ local documented = {
   "got a non%-closable value$",
   "'__tostring' must return a string$",
   "object length is not an integer$",
+  "too many %a+ to %a+$", -- where the stack could not grow
 }
 
 local function check_reason(reason)
