@@ -141,7 +141,6 @@ local makers = {
   function() return "text" end,
   function() return {} end,
   function() return program end,
-  function() return {next = once()} end,
   function() return {next = program} end,
   function() return {next = setmetatable({}, {__call = program})} end,
   function() return {next = value()} end,

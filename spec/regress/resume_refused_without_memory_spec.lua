@@ -23,7 +23,7 @@ local function is_inside()
   return package.loaded.trial.core.inside()
 end
 
-describe("an async call that resumes a dead coroutine without memory", function()
+describe("resuming a dead coroutine while memory lacks", function()
   it("leaves nothing running", function()
     local n = 0
     repeat
