@@ -90,12 +90,12 @@ local program, value, values, pump, on_unhandled
 local function once()
   if n_runs == ROOM then return program end
   local id = n_runs + 1
+  n_runs = id -- before the closure: making it may run finalizers
   local function run(...)
     runs[id] = runs[id] + 1
     if runs[id] > 1 then fail "a job ran twice" end
     return program(...)
   end
-  n_runs = id
   return run, id
 end
 
