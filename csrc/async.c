@@ -575,6 +575,8 @@ static int resume_generator (lua_State *L, lua_State *co, int n) {
     ctx->driven = co;
     status = lua_resume(co, L, n, &n);
     ctx->driven = outer;
+    ctx->resumed = NULL; /* also if it was closed: nobody took this */
+    ctx->refused = 0;
     if (status != LUA_YIELD || ctx->waiting != co)
       break;
     ctx->waiting = NULL;
