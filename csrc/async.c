@@ -575,6 +575,8 @@ static int resume_generator (lua_State *L, lua_State *co, int n) {
     ctx->driven = co;
     status = lua_resume(co, L, n, &n);
     ctx->driven = outer;
+    ctx->resumed = NULL; /* also if it was closed: nobody took this */
+    ctx->refused = 0;
     if (status != LUA_YIELD || ctx->waiting != co)
       break;
     ctx->waiting = NULL;
@@ -592,14 +594,16 @@ static int resume_generator (lua_State *L, lua_State *co, int n) {
 static int wrap_go_on (lua_State *L, int status, lua_KContext k) {
   Context *ctx = cp_context(L);
   lua_State *co = lua_tothread(L, GENERATOR);
+  int n = ctx->refused;
   (void)status;
   if (ctx->resumed != L)
     return lua_yieldk(L, 0, k, wrap_go_on);
   if (k & WAIT_TRACED)
     cp_trace_restore(L, ctx, 2);
   set_waiting(L, 0);
+  lua_xmove(L, co, n); /* why it must raise: see wait_for_generator */
   ctx->resumed = co;
-  return resume_generator(L, co, 0);
+  return resume_generator(L, co, n);
 }
 
 

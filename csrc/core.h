@@ -104,7 +104,8 @@ enum {
   CTX_OVERFLOW, /* reason where values do not fit on the stack */
   CTX_CLOSED, /* reason of a call whose coroutine was closed */
   CTX_YIELDED, /* reason of a call whose body called coroutine.yield */
-  CTX_SLOTS = CTX_YIELDED
+  CTX_OF_RESUME, /* Lua's own messages, so that they are there: module.c */
+  CTX_SLOTS = CTX_OF_RESUME
 };
 
 #define CONTEXT lua_upvalueindex(1)

@@ -97,6 +97,27 @@ static void set_text (lua_State *L, int context, int slot, const char *text) {
 }
 
 
+/* Where lua_resume refuses, it makes a message outside of any protection: if
+   memory lacks, it jumps into the main thread, past all that runs, and we would
+   for ever believe that it runs.  Short strings that exist are not made. */
+static void keep_messages (lua_State *L, int context) {
+  static const char *const messages[] = {
+    "cannot resume dead coroutine",
+    "cannot resume non-suspended coroutine",
+    "C stack overflow",
+    "error in error handling",
+  };
+  int n = (int)(sizeof(messages) / sizeof(messages[0]));
+  int i;
+  lua_createtable(L, n, 0);
+  for (i = 0; i < n; i++) {
+    lua_pushstring(L, messages[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setiuservalue(L, context, CTX_OF_RESUME);
+}
+
+
 /* Push a new context. */
 static Context *new_context (lua_State *L) {
   int idx = lua_gettop(L) + 1;
@@ -116,6 +137,7 @@ static Context *new_context (lua_State *L) {
     CTX_YIELDED,
     "an async function can't yield: wait with await, or make a generator "
     "with Promise.wrap");
+  keep_messages(L, idx);
   lua_getglobal(L, "next");
   ctx->lua_next = lua_tocfunction(L, -1);
   lua_pop(L, 1);

@@ -1,0 +1,398 @@
+--- Takes the bytes of an input for operations on the library: loaded by
+--- fuzz.c.
+---
+--- Whatever Lua code an operation needs, a handler, executor, getter, body
+--- of a coroutine, finalizer or hook, is always `program`, which goes on with
+--- the bytes that follow when it is called. So every operation happens inside
+--- every kind of call. At the end of the input all bytes are 0, which is to
+--- return: each input ends.
+---
+--- Returns two functions: `run` takes the next operations; `finish`, after
+--- all bytes and with memory enough, checks what must hold.
+
+local fuzz = ...
+local byte, ended, fail = fuzz.byte, fuzz.ended, fuzz.fail
+local core = fuzz.open()
+local other -- a second instance, whose promises are foreign to the first
+
+-- Books are made in advance: they are right also when memory runs short.
+local ROOM = 256
+local runs, n_runs = table.pack(), 0
+local weak = {__mode = "v"}
+local sources = setmetatable({}, weak)
+local derived = setmetatable({}, weak)
+local on_fulfilled, on_rejected, n_reactions = {}, {}, 0
+for i = 1, ROOM do
+  runs[i], on_fulfilled[i], on_rejected[i] = 0, 0, 0
+  sources[i], derived[i] = false, false
+end
+
+-- The values that operations use, newest first from `top` down.
+local SLOTS = 16
+local slots, top = {}, 0
+for i = 1, SLOTS do slots[i] = false end
+
+--- Strings are all one, so that those which are raised are known.
+local function keep(v)
+  if type(v) == "string" then v = "text" end
+  if v ~= nil then
+    top = top % SLOTS + 1
+    slots[top] = v
+  end
+  return v
+end
+
+local function slot(distance)
+  return slots[(top - 1 - distance) % SLOTS + 1]
+end
+
+--- What strings there may be as errors: programs raise other values, and one
+--- text. Lua itself puts positions before the errors that pass through
+--- coroutine.wrap.
+local documented = {
+  "not enough memory$",
+  "stack overflow", -- of C, too
+  "error in error handling$",
+  "text$",
+  "TypeError: a promise can't resolve to itself$",
+  "can't await in a handler, ",
+  "can't await in a coroutine that an async function resumes",
+  "can't await across a C function",
+  "promise still pending, nothing left to do$",
+  "the coroutine of the async call was closed$",
+  "an async function can't yield",
+  "bad argument #%d+ to '[%w_]+' %(",
+  "attempt to yield from outside a coroutine$",
+  "attempt to yield across a C%-call boundary$",
+  "cannot resume dead coroutine$",
+  "cannot resume non%-suspended coroutine$",
+  "cannot close a %w+ coroutine$",
+  "got a non%-closable value$",
+  "'__tostring' must return a string$",
+  "object length is not an integer$",
+  "too many %a+ to %a+$", -- where the stack could not grow
+}
+
+local function check_reason(reason)
+  if type(reason) ~= "string" then return end
+  if reason:find "not enough memory$" and not fuzz.failed() then
+    fail "memory was there"
+  end
+  for _, pattern in ipairs(documented) do
+    if reason:find(pattern) then return end
+  end
+  fail("an error that is not documented: " .. reason)
+end
+
+local program, value, values, pump, on_unhandled
+
+--- A program that runs once, and where in the books that stands.
+local function once()
+  if n_runs == ROOM then return program end
+  local id = n_runs + 1
+  n_runs = id -- before the closure: making it may run finalizers
+  local function run(...)
+    runs[id] = runs[id] + 1
+    if runs[id] > 1 then fail "a job ran twice" end
+    return program(...)
+  end
+  return run, id
+end
+
+--- What is given for a handler. Only programs have a place in the books.
+local function handler()
+  local b = byte()
+  if b < 160 then return once() end
+  if b < 176 then return nil end
+  if b < 192 then return setmetatable({}, {__call = program}) end
+  return slot(b % SLOTS)
+end
+
+local function promise()
+  local v = slot(byte() % SLOTS)
+  if core.is(v) or other and other.is(v) then return v end
+  for i = 0, SLOTS - 1 do
+    if core.is(slot(i)) then return slot(i) end
+  end
+  return (core.withResolvers())
+end
+
+local function foreign()
+  if not other then
+    local instance = fuzz.open()
+    instance.setPump(pump)
+    instance.onUnhandledRejection(on_unhandled)
+    other = instance
+  end
+  local p, resolve, reject = other.withResolvers()
+  keep(reject)
+  keep(resolve)
+  return keep(p)
+end
+
+local function with(metamethod)
+  return function() return setmetatable({}, {[metamethod] = program}) end
+end
+
+local makers = {
+  function() return nil end,
+  function() return byte() end,
+  function() return byte() < 128 end,
+  function() return "text" end,
+  function() return {} end,
+  function() return program end,
+  function() return {next = program} end,
+  function() return {next = setmetatable({}, {__call = program})} end,
+  function() return {next = value()} end,
+  function() return {n = byte() % 8, value(), value()} end,
+  with "__index", with "__tostring", with "__gc", with "__close",
+  with "__len",
+  function() return core.resolve(values()) end,
+  function() return core.reject(value()) end,
+  function() return (core.withResolvers()) end,
+  function() return (coroutine.running()) end,
+  foreign,
+}
+
+function value()
+  local b = byte()
+  if b >= 128 then return slot(b % SLOTS) end
+  return makers[b % #makers + 1]()
+end
+
+function values()
+  local n = byte() % 8
+  if n == 0 then return end
+  if n == 1 then return value() end
+  if n == 2 then return value(), value() end
+  if n == 3 then return value(), value(), value() end
+  if n == 4 then return value(), nil end
+  if n == 5 then return table.unpack({}, 1, byte()) end
+  return slot(n - 6)
+end
+
+--- Register handlers, and write down which must run.
+local function react(p, method)
+  local f, f_id = handler()
+  local g, g_id
+  if method == "next" then g, g_id = handler() end
+  if method == "catch" then f, f_id, g, g_id = nil, nil, f, f_id end
+  local d
+  if method == "catch" then
+    d = p:catch(g)
+  else
+    d = p[method](p, f, g)
+  end
+  keep(d)
+  if method ~= "finally" and n_reactions < ROOM and core.is(p) then
+    n_reactions = n_reactions + 1
+    sources[n_reactions], derived[n_reactions] = p, d
+    on_fulfilled[n_reactions] = f_id or 0
+    on_rejected[n_reactions] = g_id or 0
+  end
+end
+
+--- Something to iterate over. It must end, so it is nothing from a slot.
+local function iterable()
+  local b = byte() % 8
+  if b < 4 then
+    local list = {}
+    for i = 1, b + 1 do list[i] = value() end
+    list.n = byte() % 8 > 0 and b + 1 or nil
+    return list
+  end
+  if b == 4 then return program, nil, nil, value() end
+  if b == 5 then return core.wrap(program) end
+  if b == 6 then return coroutine.wrap(program) end
+  return setmetatable({n = byte() % 4}, {__index = program})
+end
+
+local function keys()
+  return {a = value(), b = value(), [value() or 1] = value()}
+end
+
+local function pick(list)
+  return list[byte() % #list + 1]
+end
+
+local makes = {"resolve", "fulfill", "reject", "withResolvers"}
+local combinators = {"all", "allSettled", "any", "race"}
+local keyed = {"allKeyed", "allSettledKeyed"}
+local waits = {"await", "pawait", "await", "pawait", "awaitLoop"}
+local asks = {"status", "traceback"}
+
+-- With any arguments at all.
+local functions = {
+  "new", "try", "is", "allKeyed", "allSettledKeyed", "isAggregate", "async",
+  "spawn", "wrap", "drain", "queueMicrotask", "onUnhandledRejection",
+  "setWake", "report", "construct",
+}
+
+local collectors = {
+  "collect", "step", "collect", "generational", "incremental", "step",
+}
+
+--- How many fail after the first: Lua collects garbage and tries once more,
+--- so 0 is only that.
+local more = {0, 1, 2, 7, 1 << 30}
+
+function on_unhandled(reason)
+  check_reason(reason)
+  return program()
+end
+
+function pump()
+  if core.inside() then return "can't await in a handler, nor here" end
+  repeat
+    core.drain()
+    program()
+  until ended()
+  core.drain()
+end
+
+local function close_after(v)
+  local _ <close> = v
+  return program()
+end
+
+--- The coroutine in a slot, or a new one.
+local function thread()
+  local v = slot(byte() % SLOTS)
+  if type(v) == "thread" then return v end
+  return keep(coroutine.create(program))
+end
+
+local function keep_all(...)
+  for i = 1, select("#", ...) do keep((select(i, ...))) end
+end
+
+--- After a protected call.
+local function caught(ok, reason)
+  if not ok then check_reason(reason) end
+  return keep(reason)
+end
+
+local operations = {
+  function() keep(core.new(handler() or program)) end,
+  function() keep_all(core[pick(makes)](values())) end,
+  function() keep(core.try(handler() or program, values())) end,
+  function() -- settle, or call an async function or generator
+    local f = slot(byte() % SLOTS)
+    if type(f) == "function" then keep(f(values())) end
+  end,
+  function() react(promise(), "next") end,
+  function() react(promise(), "catch") end,
+  function() react(promise(), "finally") end,
+  function() keep(core[pick(combinators)](iterable())) end,
+  function() keep(core[pick(keyed)](keys())) end,
+  function() core.queueMicrotask(handler() or program, values()) end,
+  function() keep(core.async(program)) end,
+  function() keep(core.spawn(handler() or program, values())) end,
+  function() keep(core[pick(waits)](value())) end,
+  function() keep(promise():await()) end,
+  function() keep(core.wrap(program)) end,
+  function() keep(coroutine.wrap(program)) end,
+  function() keep(coroutine.create(program)) end,
+  function() caught(coroutine.resume(thread(), values())) end,
+  function() caught(coroutine.close(thread())) end,
+  function() keep(coroutine.yield(values())) end,
+  function() keep(coroutine.running()) end,
+  function()
+    local max = byte() % 8
+    core.drain(max > 0 and max or nil)
+    if other then other.drain() end
+  end,
+  function() collectgarbage(pick(collectors)) end,
+  function() slots[byte() % SLOTS + 1] = false end,
+  function() for i = 1, SLOTS do slots[i] = false end end,
+  function() fuzz.arm(byte() + 1, pick(more)) end,
+  function() fuzz.arm(0, 0) end,
+  function()
+    core.onUnhandledRejection(byte() % 4 > 0 and on_unhandled or nil)
+  end,
+  function() core.setWake(byte() % 4 > 0 and program or nil) end,
+  function() caught(pcall(program)) end,
+  function() close_after(with "__close"()) end,
+  function() keep(setmetatable({}, {__gc = program})) end,
+  function()
+    local p = promise()
+    keep(select(2, p[pick(asks)](p)))
+    tostring(p)
+  end,
+  function() keep_all(core[pick(functions)](values())) end,
+  function() keep(value()) end,
+}
+
+--- The next bytes, up to one that ends it.
+function program(a, b)
+  keep(b)
+  keep(a)
+  while true do
+    local code = byte()
+    if code == 0 then return end
+    if code >= 248 then return values() end
+    if code >= 240 then error(value(), 0) end
+    operations[code % #operations + 1]()
+  end
+end
+
+local function run()
+  caught(pcall(program))
+end
+
+local function expect(condition, message)
+  if not condition then fail(message) end
+end
+
+local function excused(p)
+  local _, reason = p:status()
+  return type(reason) == "string" and (reason:find "not enough memory$" or
+    reason:find "stack overflow" or reason:find "error in error handling$")
+end
+
+--- Those handlers have run that had to, and no others.
+local function check_reactions()
+  for i = 1, n_reactions do
+    local source, d = sources[i], derived[i]
+    if source and d and not excused(d) then
+      local status = source:status()
+      local f, g = on_fulfilled[i], on_rejected[i]
+      expect(f == 0 or runs[f] == (status == "fulfilled" and 1 or 0),
+        "a handler of a promise that is " .. status)
+      expect(g == 0 or runs[g] == (status == "rejected" and 1 or 0),
+        "a handler of a rejection of a promise that is " .. status)
+    end
+  end
+end
+
+local function check_idle(instance)
+  local jobs, rejections = instance.left()
+  expect(jobs == 0, "jobs are left")
+  expect(rejections == 0, "rejections are left")
+  expect(not instance.inside(), "it says that it runs")
+end
+
+local function finish()
+  core.setWake()
+  core.onUnhandledRejection(check_reason)
+  if other then other.onUnhandledRejection(check_reason) end
+  repeat
+    local n = core.drain() + (other and other.drain() or 0)
+  until n == 0
+  check_idle(core)
+  if other then check_idle(other) end
+  check_reactions()
+
+  local seen
+  core.resolve(1):next(function(v) seen = v end)
+  core.drain()
+  expect(seen == 1, "a new promise does nothing")
+  core.spawn(function() seen = core.await(core.resolve(2)) end)
+  core.drain()
+  expect(seen == 2, "a new async call does nothing")
+  check_idle(core)
+end
+
+core.setPump(pump)
+core.onUnhandledRejection(on_unhandled)
+return run, finish
