@@ -5,8 +5,9 @@
 local child = require "spec.child"
 local helper = require "spec.helper"
 
---- The numbers that the sweep printed, and the words after them. It ended well if there is nothing
---- else but reports of errors that found no memory for their hook.
+--- The numbers that the sweep printed, and the words after them. It ended
+--- well if there is nothing else but reports of errors that found no memory
+--- for their hook.
 local function sweep(...)
   local text, status = child.run([[dofile "spec/support/memory.lua"]], ...)
   local results = {}

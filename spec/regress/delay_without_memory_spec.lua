@@ -41,12 +41,10 @@ end
 
 describe("a delay that ends while memory is short", function()
   it("settles, and so does the next one", function()
-    local n, made = 0, nil
-    local rejected = 0
+    local n, rejected = 0, 0
     repeat
       n = n + 1
-      local first, second
-      made, first, second = fire(n)
+      local made, first, second = fire(n)
       assert.not_equal("pending", first)
       assert.equal("fulfilled", second)
       if first == "rejected" then rejected = rejected + 1 end
