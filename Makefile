@@ -2,6 +2,7 @@
 #
 #   make demo     count the lines of a real folder (FOLDER=/usr/include)
 #   make test     run the specs (FILES=spec/one_spec.lua for some of them)
+#   make soak     long runs: millions of promises, what memory they take
 #   make all      build into build/
 #   make check    linters, formatting, layers; changes nothing
 #   make install  install below PREFIX (/usr/local)
@@ -76,6 +77,11 @@ else
 	$(ENV) $(LUA) $(BUSTED) $(FILES)
 endif
 
+soak: all
+	@for file in spec/soak/*.lua; do \
+	  echo "$$file"; $(ENV) $(LUA) "$$file" $(SCALE) || exit 1; \
+	done
+
 support: $(SUPPORT)
 
 check:
@@ -96,4 +102,4 @@ deps:
 clean:
 	rm -rf build csrc/*.o cpromise lua/cpromise/*.so
 
-.PHONY: all help demo test support check install deps clean
+.PHONY: all help demo test soak support check install deps clean

@@ -15,10 +15,15 @@ function time.delay(seconds, ...)
     error("Promise.delay needs an event loop: install luv, or set one " ..
       "with Promise.setLoop", 2)
   end
-  local promise, resolve = core.withResolvers()
+  local promise, resolve, reject = core.withResolvers()
   local values = table.pack(...)
-  current.timer(seconds, function()
+  local function settle()
     resolve(table.unpack(values, 1, values.n))
+  end
+  current.timer(seconds, function()
+    -- there may be no memory for all the values, and no second chance
+    local ok, reason = pcall(settle)
+    if not ok then reject(reason) end
   end)
   return promise
 end

@@ -17,10 +17,13 @@
 **   state:close()                    close it -> bytes that it still holds
 **
 ** An allocation is a block that is new or grows: like any sane allocator,
-** this one always frees and shrinks.
+** this one always frees and shrinks. A block that is resized always moves;
+** memory that is new or was freed is full of poison: so whoever uses what is
+** not his gets what makes no sense, and soon.
 */
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -29,6 +32,9 @@
 int luaopen_support_alloc (lua_State *L);
 
 #define TYPE "support.alloc"
+
+/* As a pointer it leads nowhere, as a length it is huge. */
+#define POISON 0xA5
 
 
 /* A state; also what its allocator works with. */
@@ -40,9 +46,33 @@ typedef struct State {
 } State;
 
 
+/* Not called by name, or the compiler leaves it out before 'free'. */
+static void *(*const volatile fill)(void *, int, size_t) = memset;
+
+
+static void discard (void *block, size_t size) {
+  if (block != NULL)
+    fill(block, POISON, size);
+  free(block);
+}
+
+
+/* Another block with what was in this one; NULL if there is no memory. */
+static void *move (void *block, size_t osize, size_t nsize) {
+  void *moved = malloc(nsize);
+  if (moved == NULL)
+    return nsize <= osize ? block : NULL; /* shrinking may not fail */
+  fill(moved, POISON, nsize);
+  if (block != NULL) {
+    memcpy(moved, block, osize < nsize ? osize : nsize);
+    discard(block, osize);
+  }
+  return moved;
+}
+
+
 static void *allocate (void *ud, void *block, size_t osize, size_t nsize) {
   State *s = (State *)ud;
-  void *moved;
   if (block == NULL)
     osize = 0; /* it was the type of the object */
   if (nsize > osize) {
@@ -51,16 +81,16 @@ static void *allocate (void *ud, void *block, size_t osize, size_t nsize) {
       return NULL;
   }
   if (nsize == 0) {
-    free(block);
-    moved = NULL;
+    discard(block, osize);
+    block = NULL;
   }
   else {
-    moved = realloc(block, nsize);
-    if (moved == NULL)
+    block = move(block, osize, nsize);
+    if (block == NULL)
       return NULL;
   }
   s->held += nsize - osize; /* wraps around, rightly */
-  return moved;
+  return block;
 }
 
 

@@ -1,13 +1,16 @@
 --- Every allocation failing: run by memory_spec.lua as a program of its own,
 --- because a report that itself lacks memory goes to standard error.
 ---
----     memory.lua [more [stride]]
+---     memory.lua              the scenario by itself, nothing fails
+---     memory.lua MODE [STRIDE]   once for each STRIDE-th allocation
+---     memory.lua all             in every mode
 ---
---- runs a scenario that touches every function of the core once for each
---- stride-th allocation that it makes, in a new Lua state each time: that
---- one fails, and as many more after it. Prints how many allocations there
---- are, and how many rejections came of their failing. Without arguments
---- nothing fails.
+--- runs a scenario that touches every public function, in a new Lua state
+--- each time, and checks what is left. MODE is how many allocations fail
+--- after the one whose turn it is: 0, 1, 7, or `on` for all of them. If only
+--- one fails, Lua collects garbage and tries again. Prints how many
+--- allocations there are, how many rejections came of their failing; by
+--- itself, how many jobs ran, and which functions the scenario forgot.
 
 local alloc = require "support.alloc"
 
@@ -18,19 +21,34 @@ local function prepare()
   local core = package.loaded["cpromise.core"]
 
   -- A second instance of the core: its promises are userdata that are
-  -- foreign to the first one. The getter of these allocates.
+  -- foreign to the first one.
   package.loaded["cpromise.core"] = nil
   local other = require "cpromise.core"
   package.loaded["cpromise.core"] = core
-  local getter = {
-    __index = function(_, name)
-      return ({next = other.methods.next, catch = other.methods.catch})[name]
-    end,
-    __name = "foreign promise",
-  }
 
   local trial = {Promise = Promise, core = core, other = other}
   package.loaded.trial = trial
+
+  -- Notes which public functions and methods are used. The notes are there
+  -- already, so that taking one asks for no memory.
+  local used = {}
+  trial.used = used
+  local function watch_names(t, prefix)
+    for name in pairs(t) do used[prefix .. name] = false end
+    local noted = {}
+    for name in pairs(t) do noted[name] = prefix .. name end
+    return function(_, name)
+      if noted[name] then used[noted[name]] = true end
+      return t[name]
+    end
+  end
+  local mt = debug.getmetatable(Promise.resolve())
+  mt.__index = watch_names(mt.__index, "p:")
+  local real = Promise
+  Promise = setmetatable({}, {
+    __index = watch_names(real, "Promise."),
+    __call = function(_, executor) return real(executor) end,
+  })
 
   -- Promises that were made, functions that settle those that wait for the
   -- program, how often each job ran, and functions that say that it does.
@@ -46,6 +64,14 @@ local function prepare()
   local n_made, n_settlers, n_jobs = 0, 0, 0
   trial.records = {false, false, false} -- promises of allSettled
   trial.made, trial.settlers, trial.runs = made, settlers, runs
+  trial.errors = {} -- of the steps
+
+  --- Whether an error is for want of memory; the second is what
+  --- table.unpack calls it.
+  function trial.is_short(reason)
+    return reason == "not enough memory" or type(reason) == "string" and
+      reason:find "too many results to unpack$" ~= nil
+  end
 
   function trial.keep(p)
     n_made = n_made + 1
@@ -84,10 +110,17 @@ local function prepare()
     end}) or methods
   end
 
+  --- A thenable userdata whose getter allocates.
   function trial.foreign()
     local p, resolve = other.withResolvers()
     trial.later(resolve)
-    return debug.setmetatable(p, getter)
+    return debug.setmetatable(other.withResolvers(), {
+      __index = function(_, name)
+        return ({
+          next = function(_, ...) return p:next(...) end, catch = p.catch,
+        })[name]
+      end,
+    })
   end
 
   --- Elements of all kinds for a combinator.
@@ -102,14 +135,16 @@ local function prepare()
   -- A loop that needs memory when it is woken. The hook needs none, or the
   -- report of its failure would go to standard error.
   trial.woken, trial.reported = 0, 0
-  local none = function() end
-  Promise.setLoop {
-    wake = function() trial.woken = trial.woken + #{1} end,
-    step = none, now = none, timer = none, cancel = none, inside = none,
-  }
-  Promise.onUnhandledRejection(function()
-    trial.reported = trial.reported + 1
-  end)
+  local loop = require "cpromise.loop.virtual".new()
+  local wake = loop.wake
+  function loop.wake(drain)
+    trial.woken = trial.woken + #{1}
+    wake(drain)
+  end
+  real.setLoop(loop)
+  trial.loop = loop
+  local function hook() trial.reported = trial.reported + 1 end
+  real.onUnhandledRejection(hook)
 
   -- The interpreter makes its stack as deep as the scenario needs, and keeps
   -- it: so whatever memory the scenario asks for is for promises.
@@ -124,6 +159,8 @@ local function prepare()
   local keep, later, once, watch = trial.keep, trial.later, trial.once,
     trial.watch
   local await, pawait = Promise.await, Promise.pawait
+  local many = {} -- more values than the stack has room for
+  for i = 1, 2000 do many[i] = i end
   trial.steps = {
     function()
       watch(Promise.new(function(resolve) later(resolve) end))
@@ -265,8 +302,49 @@ local function prepare()
     function()
       local p = watch(Promise.try(function() error {} end))
       local _, reason = p:status()
-      assert(reason == "not enough memory" or p:traceback())
+      assert(trial.is_short(reason) or p:traceback())
       pcall(Promise.run, function() await(p) end)
+    end,
+    function()
+      Promise.setLoop(loop)
+      assert(Promise.loop() == loop)
+      assert(Promise.onUnhandledRejection(hook) == hook)
+      assert(Promise._VERSION and tostring(Promise.resolve()))
+    end,
+    function()
+      watch(Promise.delay(1))
+      watch(Promise.delay(1, 1, nil, 3))
+      watch(Promise.delay(2, table.unpack(many)))
+      watch(Promise.delay(3, trial.thenable(true)))
+      loop.cancel(loop.timer(1, error))
+      loop.advance(1)
+    end,
+    function()
+      local function call(_, _, callback)
+        later(callback)
+        return true
+      end
+      local function fail(callback) callback("promisify") end
+      watch(Promise.promisify(call)(1, 2))
+      watch(Promise.promisify(function(callback)
+        callback(nil, 1, nil, 3)
+      end)())
+      watch(Promise.promisify(fail)())
+      watch(Promise.promisify(error)())
+    end,
+    function()
+      local function body(...) return await(Promise.delay(1, ...)) end
+      Promise.run(body, 1, nil, 3)
+      await(Promise.delay(1))
+      pawait(Promise.delay(1))
+      Promise.delay(1):await()
+      pcall(Promise.run, error, "run")
+    end,
+    function()
+      local p = watch(Promise.resolve(1))
+      keep(p:andThen(once()))
+      keep(p["then"](p, once()))
+      keep(Promise.spawn(function() return p:await() end))
     end,
     function()
       Promise.queueMicrotask(once())
@@ -278,31 +356,32 @@ local function prepare()
       assert(Promise.is(keep(aggregate)))
       local _, reason = aggregate:status()
       assert(tostring(aggregate) and tostring(reason))
-      assert(Promise.isAggregate(reason) or reason == "not enough memory")
+      assert(Promise.isAggregate(reason) or trial.is_short(reason))
     end,
     function()
       Promise.drain(7)
+    end,
+    function()
+      Promise.run()
     end,
     function()
       -- Half of what was left for later happens now.
       for i = 1, n_settlers, 2 do settlers[i](i, i) end
     end,
   }
+  for i = 1, #trial.steps do trial.errors[i] = false end
 end
 
---- Runs while memory is short. Returns the first error that is not what
---- running out of memory raises.
+--- Runs while memory is short.
 local function scenario()
   local trial = package.loaded.trial
-  local wrong
   for i = 1, #trial.steps do
     local ok, err = pcall(trial.steps[i])
-    if not ok and err ~= "not enough memory" then wrong = wrong or err end
+    if not ok then trial.errors[i] = err end
   end
   -- Draining raises nothing, whatever happens in the jobs.
   trial.other.drain()
   trial.Promise.drain()
-  return wrong
 end
 
 --- Runs when there is memory again. Returns what is wrong, or else how many
@@ -314,6 +393,11 @@ local function verify()
     return Promise.drain() + trial.other.drain()
   end
 
+  for i, err in ipairs(trial.errors) do
+    if err and not trial.is_short(err) then
+      return ("step %d raised %s"):format(i, err)
+    end
+  end
   local woken = trial.woken
   local alive = 0
   Promise.queueMicrotask(function() alive = alive + 1 end)
@@ -324,20 +408,27 @@ local function verify()
   -- What goes on then may wait for more.
   for _ = 1, 5 do
     for i = 1, #trial.settlers do
+      -- callbacks of promisify take it for an error
       if trial.settlers[i] then trial.settlers[i]("settled") end
     end
-    repeat until drain() == 0
+    repeat until not trial.loop.step() and drain() == 0
   end
   if trial.core.left() ~= 0 then return "jobs were left" end
+  local late = Promise.run(function()
+    return Promise.await(Promise.delay(1, "late"))
+  end)
+  if late ~= "late" then return "the loop is dead" end
 
-  local ran, short = 0, 0
+  local ran, short, reasons = 0, 0, {}
   for i = 1, #made do
     local state, reason
     if made[i] then state, reason = made[i]:status() end
     if state == "pending" then
       return ("promise %d is pending"):format(i)
-    elseif reason == "not enough memory" then
+    elseif state == "rejected" and trial.is_short(reason) then
       short = short + 1
+    elseif state == "rejected" and type(reason) == "string" then
+      reasons[#reasons + 1] = reason
     end
   end
   for i = 1, #runs do
@@ -360,38 +451,64 @@ local function verify()
       return "a thenable was taken for a value"
     end
   end
-  return ran, short
+  local forgotten = {}
+  for name, was_used in pairs(trial.used) do
+    if not was_used then forgotten[#forgotten + 1] = name end
+  end
+  table.sort(forgotten)
+  return ran, short, table.concat(reasons, "\0"),
+    table.concat(forgotten, " ")
 end
 
 prepare = string.dump(prepare)
 scenario = string.dump(scenario)
 verify = string.dump(verify)
 
+-- The reasons of rejections in the scenario when nothing fails.
+local expected
+
+-- Every rejection is one of those, or for want of memory.
+local function check_reasons(reasons)
+  local found = {}
+  for reason in reasons:gmatch "%Z+" do found[reason] = true end
+  found.settled = true -- what was left for later comes in any order
+  expected = expected or found
+  for reason in pairs(found) do
+    if not expected[reason] then error("strange rejection: " .. reason, 0) end
+  end
+end
+
 --- Run it with the allocations from `first` to `last` failing. Returns how
---- many it made, how many jobs ran, and the rejections for want of memory.
+--- many it made, how many jobs ran, the rejections for want of memory, and
+--- what the scenario forgot.
 local function trial(first, last)
   local state <close> = alloc.open()
+  local function fail(what)
+    error(("allocations %s to %s: %s"):format(first, last, what))
+  end
   local function run(...)
-    local ok, wrong, more = state:run(...)
-    if not ok or type(wrong) == "string" then
-      error(("allocations %s to %s: %s"):format(first, last, wrong))
+    local results = table.pack(state:run(...))
+    if not results[1] or type(results[2]) == "string" then
+      fail(results[2])
     end
-    return wrong, more
+    return table.unpack(results, 2, results.n)
   end
   run(prepare)
   run(scenario, first, last)
   local made = state:count()
-  local ran, short = run(verify)
+  local ran, short, reasons, forgotten = run(verify)
+  local ok, why = pcall(check_reasons, reasons)
+  if not ok then fail(why) end
   local held = state:close()
-  if held ~= 0 then
-    error(("allocations %s to %s: %d bytes held"):format(first, last, held))
-  end
-  return made, ran, short
+  if held ~= 0 then fail(held .. " bytes held") end
+  return made, ran, short, forgotten
 end
 
---- All of them, from the first.
+--- The points at which memory runs short, and how many rejections came of
+--- it.
 local function sweep(more, stride)
   local rejected = 0
+  trial() -- learns what reasons to expect
   for n = 1, math.huge, stride do
     local last = more < math.maxinteger - n and n + more or math.maxinteger
     local made, _, short = trial(n, last)
@@ -400,9 +517,18 @@ local function sweep(more, stride)
   end
 end
 
-local more = math.tointeger(arg[1])
-if more then
-  print(sweep(more, math.tointeger(arg[2]) or 1))
-else
+local modes = {["0"] = 0, ["1"] = 1, ["7"] = 7, on = math.maxinteger}
+
+if not arg[1] then
   print(trial())
+elseif arg[1] == "all" then
+  local points
+  local runs, n = 0, 0
+  for _, more in pairs(modes) do
+    points = sweep(more, 1)
+    runs, n = runs + points, n + 1
+  end
+  print(("%d points, %d modes, %d runs"):format(points, n, runs))
+else
+  print(sweep(modes[arg[1]], math.tointeger(arg[2]) or 1))
 end

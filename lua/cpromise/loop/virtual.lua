@@ -35,6 +35,11 @@ local function pop(heap)
   return first
 end
 
+-- Let the next few calls inside one another need no memory.
+local function make_room(depth)
+  if depth > 0 then make_room(depth - 1) end
+end
+
 local function new()
   local virtual = {}
   local time, serial = 0, 0
@@ -42,7 +47,9 @@ local function new()
   local pending -- the drain that was asked for
   local running = false
 
+  -- Once a drain or a timer has been taken, nothing may fail.
   local function run_jobs()
+    make_room(8)
     local drain = pending
     pending = nil
     if drain then drain() end
@@ -54,7 +61,9 @@ local function new()
     return timers[1]
   end
 
-  local function fire(timer)
+  local function fire()
+    make_room(8)
+    local timer = pop(timers)
     time = timer.time
     local nested = running -- time may be told to move by a timer
     running = true
@@ -90,7 +99,7 @@ local function new()
   function virtual.step()
     run_jobs()
     local timer = next_timer()
-    if timer then fire(pop(timers)) end
+    if timer then fire() end
     return pending ~= nil or next_timer() ~= nil
   end
 
@@ -104,7 +113,7 @@ local function new()
     run_jobs()
     local timer = next_timer()
     while timer and timer.time <= goal do
-      fire(pop(timers))
+      fire()
       timer = next_timer()
     end
     time = math.max(time, goal)
