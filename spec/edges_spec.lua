@@ -249,6 +249,29 @@ describe("a reaction that has run", function()
   end
 end)
 
+describe("a promise that has settled", function()
+  it("keeps the jobs of elements whose aggregate has failed", function()
+    local p = Promise.resolve(1)
+    for _ = 1, 20 do
+      Promise.all(function(_, i)
+        if i then error "iterator" end
+        return 1, p
+      end):catch(ignore)
+    end
+    assert.equal(40, Promise.drain())
+  end)
+end)
+
+describe("an async call that drains the queue", function()
+  it("can await afterwards", function()
+    local call = Promise.spawn(function()
+      Promise.queueMicrotask(ignore)
+      return Promise.drain(), await "awaited"
+    end)
+    assert.same({"fulfilled", 1, "awaited"}, {helper.outcome(call)})
+  end)
+end)
+
 describe("a generator that awaits while an error unwinds", function()
   it("leaves the error its traceback", function()
     local p, resolve = Promise.withResolvers()
@@ -294,6 +317,25 @@ describe("a loop that is set", function()
     local new, woken = loop()
     Promise.setLoop(new)
     assert.equal(1, woken())
+    helper.drain()
+  end)
+
+  it("hears of a rejection that is to be reported", function()
+    local new, woken = loop()
+    Promise.setLoop(new)
+    local p = Promise.try(error, "reported")
+    assert.equal(1, woken())
+    p:catch(ignore)
+    helper.drain()
+  end)
+
+  it("hears of jobs that a drain has left", function()
+    local new, woken = loop()
+    Promise.setLoop(new)
+    for _ = 1, 2 do Promise.queueMicrotask(ignore) end
+    assert.equal(1, woken())
+    Promise.drain(1)
+    assert.equal(2, woken())
     helper.drain()
   end)
 
