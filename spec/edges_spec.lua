@@ -249,6 +249,28 @@ describe("a reaction that has run", function()
   end
 end)
 
+describe("an aggregate that follows a thenable", function()
+  local function thenable()
+    return Promise.fulfill {next = ignore}
+  end
+
+  for _, name in ipairs {"race", "any"} do
+    it("takes no other outcome: " .. name, function()
+      local p = Promise[name] {thenable(), 2}
+      assert.equal("pending", (helper.outcome(p)))
+    end)
+
+    it("takes no error of its iterator: " .. name, function()
+      local p = Promise[name](function(_, i)
+        if not i then return 1, thenable() end
+        Promise.drain()
+        error "iterator"
+      end)
+      assert.equal("pending", (helper.outcome(p)))
+    end)
+  end
+end)
+
 describe("a promise that has settled", function()
   it("keeps the jobs of elements whose aggregate has failed", function()
     local p = Promise.resolve(1)

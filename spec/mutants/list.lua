@@ -320,7 +320,7 @@ return {
   {"element: counts down an aggregate that was resolved", "combine.c",
     "  if (cp_promise_open(aggregate))\n    run_element(",
     "  if (aggregate->state == STATE_PENDING)\n    run_element(",
-    specs = "combine"},
+    specs = "edges"},
   {"element: its index is off by one", "combine.c",
     "node->n = (unsigned int)index;", "node->n = (unsigned int)index + 1;",
     specs = "combine"},
@@ -348,7 +348,7 @@ return {
   {"iterator: an error after the end counts", "combine.c",
     "if (status != LUA_OK && cp_promise_open(aggregate)) {",
     "if (status != LUA_OK && aggregate->state == STATE_PENDING) {",
-    specs = "combine"},
+    specs = "edges"},
 
   -- async.c
   {"await: whoever resumes it goes on", "async.c",
@@ -356,7 +356,8 @@ return {
     specs = "async await_places"},
   {"await: may go on for ever", "async.c",
     "    return lua_yieldk(L, 0, k, go_on);\n  ctx->resumed = NULL;\n",
-    "    return lua_yieldk(L, 0, k, go_on);\n", specs = "async"},
+    "    return lua_yieldk(L, 0, k, go_on);\n", specs = "async",
+    equivalent = "whoever resumed it takes the right back as well"},
   {"drive: leaves its right to go on behind", "async.c",
     "  ctx->driven = outer;\n  ctx->resumed = NULL;\n"
       .. "  if (status == LUA_YIELD)\n    return has_yielded",
