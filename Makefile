@@ -4,6 +4,7 @@
 #   make test     run the specs (FILES=spec/one_spec.lua for some of them)
 #   make soak     long runs: millions of promises, what memory they take
 #   make all      build into build/
+#   make mutants  break the core in many places: do the specs notice?
 #   make check    linters, formatting, layers; changes nothing
 #   make install  install below PREFIX (/usr/local)
 #   make deps     install what the above need and the machine lacks
@@ -21,6 +22,8 @@ PREFIX ?= /usr/local
 DEPS ?= yes
 FOLDER ?=
 FILES ?=
+JOBS ?= 2
+MUTANTS ?=
 
 CFLAGS ?= -O2 -g
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wconversion \
@@ -84,6 +87,12 @@ soak: all
 
 support: $(SUPPORT)
 
+# JOBS at a time; MUTANTS='^queue' for those of such names
+mutants: deps
+	@$(MAKE) --no-print-directory all support
+	@$(ENV) CC='$(CC)' LUA_INCDIR='$(LUA_INCDIR)' BUSTED='$(BUSTED)' \
+	  JOBS='$(JOBS)' $(LUA) spec/mutants/run.lua '$(MUTANTS)'
+
 check:
 	.ci/check
 
@@ -102,4 +111,4 @@ deps:
 clean:
 	rm -rf build csrc/*.o cpromise lua/cpromise/*.so
 
-.PHONY: all help demo test soak support check install deps clean
+.PHONY: all help demo test soak mutants support check install deps clean
