@@ -331,7 +331,11 @@ static void take_iterator (lua_State *L) {
       luaL_error(L, "too many elements");
     add(L, ++n);
   }
-  lua_settop(L, TAKE_RESULTS); /* closes the closing value */
+  /* not left to lua_settop: before Lua 5.4.5 that loses the stack if closing
+     makes it grow */
+  if (lua_toboolean(L, TAKE_CLOSING))
+    lua_closeslot(L, TAKE_CLOSING);
+  lua_settop(L, TAKE_RESULTS);
   if (!lua_isnil(L, TAKE_RESULTS)) {
     lua_pushinteger(L, n);
     lua_setfield(L, TAKE_RESULTS, "n");
