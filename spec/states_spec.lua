@@ -114,7 +114,7 @@ describe("a Lua state", function()
             Promise.race {p, all}
             Promise.reject "never reported"
             function count() return Promise.drain() end
-            setmetatable({}, {__gc = function()
+            last = setmetatable({}, {__gc = function()
               Promise.resolve(p):next(pass)
               resolve(all)
             end})
