@@ -249,6 +249,28 @@ describe("a reaction that has run", function()
   end
 end)
 
+describe("a reason that is caught, and thrown after an await", function()
+  for name, noise in pairs {
+    ["that goes on at once"] = ignore,
+    ["that is queued"] = function() Promise.queueMicrotask(ignore) end,
+  } do
+    it("keeps the traceback of its origin: " .. name, function()
+      local function thrower() error("again", 0) end
+      local p = Promise.try(function() return (thrower()) end)
+      local call = Promise.spawn(function()
+        await(1)
+        pcall(await, p)
+        noise()
+        await(1)
+        error("again", 0)
+      end)
+      call:catch(ignore)
+      helper.drain()
+      assert.matches("thrower", call:traceback(), 1, true)
+    end)
+  end
+end)
+
 describe("an aggregate that follows a thenable", function()
   local function thenable()
     return Promise.fulfill {next = ignore}
