@@ -278,8 +278,10 @@ int cp_setOwn (lua_State *L) {
   size_t suffix;
   lua_Debug ar;
   luaL_checklstring(L, 1, &suffix);
-  if (lua_getstack(L, 1, &ar) && lua_getinfo(L, "S", &ar) &&
-      ar.srclen > suffix) {
+  if (!lua_getstack(L, 1, &ar))
+    return 0;
+  lua_getinfo(L, "S", &ar);
+  if (ar.srclen > suffix) {
     lua_pushlstring(L, ar.source, ar.srclen - suffix);
     lua_setiuservalue(L, CONTEXT, CTX_OWN);
   }

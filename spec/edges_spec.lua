@@ -540,3 +540,28 @@ describe("many values for which memory runs short", function()
     end)
   end
 end)
+
+describe("the prefix of the library's own files", function()
+  local core = require "cpromise.core"
+
+  local function traceback()
+    local p = Promise.try(function()
+      error "here"
+    end)
+    p:catch(ignore)
+    helper.drain()
+    return p:traceback()
+  end
+
+  it("stays as it is where the caller has no file", function()
+    local before = traceback()
+    coroutine.wrap(core.setOwn) "init.lua"
+    assert.equal(before, traceback())
+  end)
+
+  it("stays as it is where the caller's name is too short", function()
+    local before = traceback()
+    core.setOwn(("x"):rep(1000))
+    assert.equal(before, traceback())
+  end)
+end)
