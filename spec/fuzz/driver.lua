@@ -66,6 +66,7 @@ local documented = {
   "attempt to yield across a C%-call boundary$",
   "cannot resume dead coroutine$",
   "cannot resume non%-suspended coroutine$",
+  "cannot resume a generator that awaits$",
   "cannot close a %w+ coroutine$",
   "got a non%-closable value$",
   "'__tostring' must return a string$",

@@ -1,5 +1,5 @@
--- It took a value off an empty stack. Only a Lua that checks the use of its API
--- notices; the library must not depend on how its functions are called.
+-- It took a value off an empty stack. Only a Lua that checks the use of its
+-- API notices; the library must not depend on how its functions are called.
 
 local Promise = require "cpromise"
 
