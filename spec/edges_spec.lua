@@ -173,6 +173,21 @@ describe("an error while NaN unwinds", function()
   end)
 end)
 
+describe("the traceback of a deep stack", function()
+  it("shows 22 levels", function()
+    local function descend(n)
+      if n == 0 then error "deep" end
+      return (descend(n - 1))
+    end
+    local p = Promise.try(descend, 50)
+    p:catch(ignore)
+    local _, lines = p:traceback():gsub("\n", "")
+    assert.equal(23, lines)
+    assert.matches("\n\t...", p:traceback(), 1, true)
+    helper.drain()
+  end)
+end)
+
 describe("an argument error", function()
   local cases = {
     ["new"] = "'?new'? ?%(callable expected, got nil%)",
@@ -278,8 +293,13 @@ describe("an aggregate that follows a thenable", function()
 
   for _, name in ipairs {"race", "any"} do
     it("takes no other outcome: " .. name, function()
-      local p = Promise[name] {thenable(), 2}
+      local t = {next = ignore}
+      local later, resolve = Promise.withResolvers()
+      local p = Promise[name] {Promise.fulfill(t), 2, later}
       assert.equal("pending", (helper.outcome(p)))
+      resolve(3)
+      assert.equal("pending", (helper.outcome(p)))
+      assert.same({next = ignore}, t)
     end)
 
     it("takes no error of its iterator: " .. name, function()
@@ -296,12 +316,14 @@ end)
 describe("a promise that has settled", function()
   it("keeps the jobs of elements whose aggregate has failed", function()
     local p = Promise.resolve(1)
-    for _ = 1, 20 do
-      Promise.all(function(_, i)
+    local failed = {}
+    for n = 1, 20 do
+      failed[n] = Promise.all(function(_, i)
         if i then error "iterator" end
         return 1, p
-      end):catch(ignore)
+      end)
     end
+    for _, aggregate in ipairs(failed) do aggregate:catch(ignore) end
     assert.equal(40, Promise.drain())
   end)
 end)
@@ -362,6 +384,17 @@ describe("a loop that is set", function()
     Promise.setLoop(new)
     assert.equal(1, woken())
     helper.drain()
+  end)
+
+  it("does not hear of a rejection that the main thread awaits", function()
+    local new, woken = loop()
+    local p, _, reject = Promise.withResolvers()
+    function new.step() reject "awaited" return true end
+    Promise.setLoop(new)
+    local ok, why = pcall(await, p)
+    assert.is_false(ok)
+    assert.equal("awaited", why)
+    assert.equal(0, woken())
   end)
 
   it("hears of a rejection that is to be reported", function()
