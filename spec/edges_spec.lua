@@ -28,14 +28,14 @@ end
 describe("a promise of more values than the stack has room for", function()
   local p, q
 
-  lazy_setup(function()
+  setup(function()
     values = {}
     for i = 1, many do values[i] = i end
     p = Promise.fulfill(unpack_many())
     q = Promise.fulfill({}, unpack_many())
   end)
 
-  lazy_teardown(function() values, p, q = nil, nil, nil end)
+  teardown(function() values, p, q = nil, nil, nil end)
 
   --- The reason of the promise that `make` returns, settled deep.
   local function reason(make)

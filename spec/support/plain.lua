@@ -41,6 +41,7 @@ local holds = {
   same = function(a, b) return same(a, b, {}) end,
   equal = function(a, b) return a == b end,
   is_true = function(v) return v == true end,
+  is_truthy = function(v) return v end,
   is_false = function(v) return v == false end,
   is_nil = function(v) return v == nil end,
   is_function = function(v) return type(v) == "function" end,
