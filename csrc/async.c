@@ -340,13 +340,21 @@ static int outcome (lua_State *L, int k) {
 }
 
 
-/* In a coroutine: go on if it is our turn, else wait on, yielding nothing to
-   whoever resumed it. */
+/* Somebody else has resumed the coroutine: forget the values it was given, and
+   wait on, yielding nothing. */
+static int
+wait_on (lua_State *L, lua_KContext k, lua_KFunction continuation) {
+  lua_settop(L, k & WAIT_TRACED ? 2 : 1);
+  return lua_yieldk(L, 0, k, continuation);
+}
+
+
+/* In a coroutine: go on if it is our turn. */
 static int go_on (lua_State *L, int status, lua_KContext k) {
   Context *ctx = cp_context(L);
   (void)status;
   if (ctx->resumed != L)
-    return lua_yieldk(L, 0, k, go_on);
+    return wait_on(L, k, go_on);
   ctx->resumed = NULL;
   if (k & WAIT_TRACED)
     cp_trace_restore(L, ctx, 2);
@@ -597,7 +605,7 @@ static int wrap_go_on (lua_State *L, int status, lua_KContext k) {
   int n = ctx->refused;
   (void)status;
   if (ctx->resumed != L)
-    return lua_yieldk(L, 0, k, wrap_go_on);
+    return wait_on(L, k, wrap_go_on);
   if (k & WAIT_TRACED)
     cp_trace_restore(L, ctx, 2);
   set_waiting(L, 0);
