@@ -353,11 +353,11 @@ return {
 
   -- async.c
   {"await: whoever resumes it goes on", "async.c",
-    "  if (ctx->resumed != L)\n    return lua_yieldk(L, 0, k, go_on);\n", "",
+    "  if (ctx->resumed != L)\n    return wait_on(L, k, go_on);\n", "",
     specs = "async await_places"},
   {"await: may go on for ever", "async.c",
-    "    return lua_yieldk(L, 0, k, go_on);\n  ctx->resumed = NULL;\n",
-    "    return lua_yieldk(L, 0, k, go_on);\n", specs = "async",
+    "    return wait_on(L, k, go_on);\n  ctx->resumed = NULL;\n",
+    "    return wait_on(L, k, go_on);\n", specs = "async",
     equivalent = "whoever resumed it takes the right back as well"},
   {"drive: leaves its right to go on behind", "async.c",
     "  ctx->driven = outer;\n  ctx->resumed = NULL;\n"

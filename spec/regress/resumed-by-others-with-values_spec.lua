@@ -1,6 +1,6 @@
--- The values that somebody else resumed a waiting coroutine with stayed on its
--- stack, more each time, beyond what a C function may use. (A Lua that checks
--- the use of its API notices.)
+-- The values that somebody else resumed a waiting coroutine with stayed on
+-- its stack, more each time, beyond what a C function may use. (A Lua that
+-- checks the use of its API notices.)
 
 local Promise = require "cpromise"
 local await = Promise.await
