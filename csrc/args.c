@@ -93,8 +93,8 @@ int cp_args_type_error (lua_State *L, int arg, const char *expected) {
 }
 
 
-void cp_args_check_callable (lua_State *L, int arg) {
-  if (!cp_args_callable(L, arg))
+void cp_args_check_call (lua_State *L, int arg) {
+  if (!cp_args_has_call(L, arg))
     cp_args_type_error(L, arg, "callable");
 }
 

@@ -68,7 +68,7 @@ static Slice has_yielded (lua_State *L, Promise *p, int idx, lua_State *co) {
   if (source->state != STATE_PENDING)
     return SLICE_READY;
   push_awaited(L, co);
-  cp_promise_link(L, source, lua_gettop(L), idx);
+  cp_promise_link(L, ctx, source, lua_gettop(L), idx);
   return SLICE_WAITS;
 }
 
@@ -117,12 +117,12 @@ static void queue_ready (lua_State *L, Promise *p, int idx, lua_State *co) {
   Context *ctx = cp_context(L);
   push_awaited(L, co);
   if (ctx->awaited != NULL) {
-    cp_promise_link(L, ctx->awaited, lua_gettop(L), idx);
+    cp_promise_link(L, ctx, ctx->awaited, lua_gettop(L), idx);
     lua_pop(L, 1);
   }
   else {
     lua_setiuservalue(L, idx, SLOT_SOURCE);
-    cp_queue_push(L, &ctx->jobs, p, idx);
+    cp_queue_push(L, ctx, p, idx);
   }
 }
 
@@ -223,7 +223,7 @@ static int start (lua_State *L, lua_State *co, int n) {
   Slice slice;
   if (ctx->depth >= MAX_DEPTH) {
     cp_node_set(L, idx, SLOT_VALUE, idx - 1);
-    cp_queue_push(L, &ctx->jobs, p, idx);
+    cp_queue_push(L, ctx, p, idx);
     return 1;
   }
   ctx->depth++;
@@ -402,10 +402,10 @@ static void link_node (lua_State *L, Context *ctx, Promise *s) {
   lua_pushthread(L);
   lua_setiuservalue(L, idx, SLOT_VALUE);
   if (s != NULL)
-    cp_promise_link(L, s, 1, idx);
+    cp_promise_link(L, ctx, s, 1, idx);
   else {
     cp_node_set(L, idx, SLOT_SOURCE, 1);
-    cp_queue_push(L, &ctx->jobs, node, idx);
+    cp_queue_push(L, ctx, node, idx);
   }
   cp_host_wake(L, ctx);
   lua_settop(L, idx - 1);

@@ -222,16 +222,17 @@ static int is_plain (lua_State *L) {
 
 /* Let the node on the top react to the element below it. [-2, +0, -] */
 static void link_element (lua_State *L, Promise *node, int plain) {
+  Context *ctx = cp_context(L);
   cp_node_at(L, TAKE_AGGREGATE)->n++;
   if (plain) {
     node->flags |= FLAG_PLAIN;
     cp_node_set(L, TAKE_ELEMENT + 1, SLOT_SOURCE, TAKE_ELEMENT);
-    cp_queue_push(L, &cp_context(L)->jobs, node, TAKE_ELEMENT + 1);
+    cp_queue_push(L, ctx, node, TAKE_ELEMENT + 1);
   }
   else {
     Promise *source = cp_node_at(L, TAKE_ELEMENT);
     cp_promise_sweep(L, source, TAKE_ELEMENT);
-    cp_promise_link(L, source, TAKE_ELEMENT, TAKE_ELEMENT + 1);
+    cp_promise_link(L, ctx, source, TAKE_ELEMENT, TAKE_ELEMENT + 1);
   }
   lua_settop(L, TAKE_CLOSING);
 }

@@ -51,8 +51,8 @@ typedef struct Promise Promise; /* node.h */
 /* A first-in first-out list of objects, linked through their SLOT_LINK. */
 typedef struct Queue {
   size_t n; /* objects in it */
-  int head; /* context slot of the first one; the last one's slot follows */
-  const void *last; /* identity of the last one, when n > 0 */
+  int head; /* context slot of the first one; the next slot: the last one, if
+               there are two or more */
 } Queue;
 
 

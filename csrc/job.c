@@ -40,10 +40,9 @@ static void resume_batch (lua_State *L) {
 }
 
 
-/* Run the job of the object at AT_NODE, which is in no list. Returns whether
-   its promise has become the batch. */
-static int run (lua_State *L, Context *ctx) {
-  Promise *node = cp_node_at(L, AT_NODE);
+/* Run the job of the node, at AT_NODE, which is in no list. Returns whether its
+   promise has become the batch. */
+static int run (lua_State *L, Context *ctx, Promise *node) {
   cp_assert(node->state == STATE_PENDING);
   cp_node_clear(L, AT_NODE, SLOT_SOURCE);
   cp_trace_clear(L, ctx);
@@ -68,8 +67,9 @@ static void run_reaction (lua_State *L, Context *ctx) {
   }
   else
     lua_pushnil(L);
-  if (!run(L, ctx) && ctx->batch > 0) {
-    lua_settop(L, AT_NEXT);
+  if (!run(L, ctx, cp_node_at(L, AT_NODE)) && ctx->batch > 0) {
+    if (lua_gettop(L) > AT_NEXT) /* handlers leave nothing */
+      lua_settop(L, AT_NEXT);
     lua_replace(L, AT_NODE);
   }
 }
@@ -88,7 +88,7 @@ static void run_entry (lua_State *L, Context *ctx) {
   lua_insert(L, AT_SOURCE);
   ctx->source = lua_touserdata(L, AT_SOURCE);
   lua_pushnil(L);
-  run(L, ctx);
+  run(L, ctx, p);
 }
 
 
@@ -181,7 +181,7 @@ int cp_queueMicrotask (lua_State *L) {
   if (n > 1)
     node->flags |= FLAG_PACKED;
   cp_node_set(L, 2, SLOT_VALUE, 1);
-  cp_queue_push(L, &ctx->jobs, node, 2);
+  cp_queue_push(L, ctx, node, 2);
   cp_host_wake(L, ctx);
   return 0;
 }

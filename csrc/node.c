@@ -6,28 +6,9 @@
 #include "node.h"
 
 
-static void init (Promise *p, KindId kind) {
-  p->state = STATE_PENDING;
-  p->kind = (unsigned char)kind;
-  p->flags = SWEEP_MIN << SWEEP_SHIFT;
-  p->generation = 0;
-  p->n = 0;
-  p->waiters = 0;
-}
-
-
-Promise *cp_promise_make (lua_State *L, KindId kind, int mt) {
-  Promise *p = lua_newuserdatauv(L, sizeof(Promise), PROMISE_SLOTS);
-  init(p, kind);
-  lua_pushvalue(L, mt);
-  lua_setmetatable(L, -2);
-  return p;
-}
-
-
 Promise *cp_node_new (lua_State *L, KindId kind, int slots) {
   Promise *p = lua_newuserdatauv(L, sizeof(Promise), slots);
-  init(p, kind);
+  cp_node_init(p, kind);
   lua_getiuservalue(L, CONTEXT, CTX_NODE_MT);
   lua_setmetatable(L, -2);
   return p;
@@ -35,10 +16,13 @@ Promise *cp_node_new (lua_State *L, KindId kind, int slots) {
 
 
 Promise *cp_promise_test (lua_State *L, const Context *ctx, int idx) {
-  int top = lua_gettop(L);
-  Promise *p = cp_promise_peek(L, ctx, idx);
-  lua_settop(L, top);
-  return p;
+  Promise *p = (Promise *)lua_touserdata(L, idx);
+  const void *mt;
+  if (p == NULL || !lua_getmetatable(L, idx))
+    return NULL;
+  mt = lua_topointer(L, -1);
+  lua_pop(L, 1);
+  return mt == ctx->promise_mt ? p : NULL;
 }
 
 

@@ -109,8 +109,25 @@ static inline void cp_node_clear (lua_State *L, int idx, int slot) {
 }
 
 
+/* Make p a new pending object. [-0, +0, -] */
+static inline void cp_node_init (Promise *p, KindId kind) {
+  const Promise new = {
+    .kind = (unsigned char)kind,
+    .flags = SWEEP_MIN << SWEEP_SHIFT,
+  };
+  *p = new;
+}
+
+
 /* Push a new pending promise whose metatable is at 'mt'. [-0, +1, m] */
-Promise *cp_promise_make (lua_State *L, KindId kind, int mt);
+static inline Promise *cp_promise_make (lua_State *L, KindId kind, int mt) {
+  Promise *p =
+    (Promise *)lua_newuserdatauv(L, sizeof(Promise), PROMISE_SLOTS);
+  cp_node_init(p, kind);
+  lua_pushvalue(L, mt);
+  lua_setmetatable(L, -2);
+  return p;
+}
 
 /* The same where the metatable is an upvalue. [-0, +1, m] */
 static inline Promise *cp_promise_new (lua_State *L, KindId kind) {

@@ -35,7 +35,7 @@ enum {
 
 /* The behaviour of a kind. */
 typedef struct Kind {
-  /* Run the job of the object at AT_NODE. [-0, +any, -] */
+  /* Run the job of the node, at AT_NODE. [-0, +any, -] */
   Outcome (*run)(lua_State *L, Promise *node, const Promise *source);
   /* Whether a reaction has lost its purpose; NULL: never. [-0, +0, -] */
   int (*dead)(lua_State *L, int node);
@@ -81,19 +81,16 @@ static inline void cp_promise_announce (lua_State *L, Promise *s, int idx) {
 }
 
 
-/* Only through cp_promise_link. [-0, +0, -] */
-void cp_promise_link_settled (lua_State *L, Promise *s, int idx, int node);
-
 /* Let the pending object at 'node', in no list, react to p: when p settles,
-   or in its turn if p has settled. [-0, +0, -] */
+   or, if it has settled, in a job of its own. [-0, +0, -] */
 static inline void
-cp_promise_link (lua_State *L, Promise *p, int idx, int node) {
+cp_promise_link (lua_State *L, Context *ctx, Promise *p, int idx, int node) {
   cp_node_set(L, node, SLOT_SOURCE, idx);
   p->flags |= FLAG_HANDLED;
   if (p->state == STATE_PENDING)
     cp_ring_append(L, p, idx, node);
   else
-    cp_promise_link_settled(L, p, idx, node);
+    cp_queue_push(L, ctx, cp_node_at(L, node), node);
 }
 
 
