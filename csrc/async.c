@@ -196,20 +196,21 @@ int cp_async_body (lua_State *L) {
 }
 
 
-/* Push a coroutine ready to call the function at 'fn' with the n values on the
-   top, which are popped. [-n, +1, m] */
-static lua_State *prepare (lua_State *L, int fn, int n) {
+/* Push a coroutine ready to call the function at 'fn' with the n values from
+   'first' on. [-0, +1, m] */
+static lua_State *prepare (lua_State *L, int fn, int first, int n) {
   lua_State *co = lua_newthread(L);
-  if (!lua_checkstack(co, n + 3)) {
+  int i;
+  if (!lua_checkstack(co, n + 3) || !lua_checkstack(L, n + 3)) {
     lua_getiuservalue(L, CONTEXT, CTX_NO_MEMORY);
     lua_error(L);
   }
   lua_pushcfunction(co, cp_async_body);
   lua_pushvalue(L, HANDLER);
   lua_pushvalue(L, fn);
-  lua_xmove(L, co, 2);
-  lua_insert(L, -n - 1);
-  lua_xmove(L, co, n);
+  for (i = 0; i < n; i++)
+    lua_pushvalue(L, first + i);
+  lua_xmove(L, co, n + 2);
   return co;
 }
 
@@ -236,7 +237,8 @@ static int start (lua_State *L, lua_State *co, int n) {
   if (slice == SLICE_READY)
     queue_ready(L, p, idx, co);
   cp_host_wake(L, ctx);
-  lua_settop(L, idx);
+  if (lua_gettop(L) > idx) /* mostly nothing is left */
+    lua_settop(L, idx);
   return 1;
 }
 
@@ -246,7 +248,7 @@ static int start (lua_State *L, lua_State *co, int n) {
 
 static int call_async (lua_State *L) {
   int n = lua_gettop(L);
-  lua_State *co = prepare(L, FUNCTION, n);
+  lua_State *co = prepare(L, FUNCTION, 1, n);
   return start(L, co, n);
 }
 
@@ -265,7 +267,7 @@ int cp_async (lua_State *L) {
 int cp_spawn (lua_State *L) {
   int n = lua_gettop(L) - 1;
   cp_args_check_callable(L, 1);
-  return start(L, prepare(L, 1, n), n);
+  return start(L, prepare(L, 1, 2, n), n);
 }
 
 /* }================================================================ */
