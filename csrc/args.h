@@ -23,6 +23,10 @@ static inline int cp_args_callable (lua_State *L, int idx) {
   return lua_isfunction(L, idx) || cp_args_has_call(L, idx);
 }
 
+/* Whether the value at 'idx' is a table with that metatable of the context.
+   [-0, +0, -] */
+int cp_args_is_tagged (lua_State *L, int idx, int ctxslot);
+
 /* Raise Lua's 'bad argument' error, as luaL_argerror does, but always with
    the name of the function and the position of the Lua code that called it,
    also through 'pcall'. [-0, +0, v] */

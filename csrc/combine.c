@@ -5,7 +5,8 @@
 ** An aggregate is a promise; each of its elements is a node that reacts to
 ** the element's promise. The table of results is made with all its keys: while
 ** an element is pending its entry holds the node. So storing a result never
-** allocates.
+** allocates, and cancelling finds what the aggregate waits for; for that alone
+** 'race' has such a table.
 */
 
 #include "combine.h"
@@ -244,10 +245,8 @@ static void add (lua_State *L, lua_Integer index) {
   Promise *node = cp_node_new(L, KIND_ELEMENT, NODE_SLOTS);
   node->n = (unsigned int)index;
   cp_node_set(L, TAKE_ELEMENT + 1, SLOT_VALUE, TAKE_AGGREGATE);
-  if (!lua_isnil(L, TAKE_RESULTS)) {
-    lua_pushvalue(L, TAKE_ELEMENT + 1);
-    lua_rawseti(L, TAKE_RESULTS, index);
-  }
+  lua_pushvalue(L, TAKE_ELEMENT + 1);
+  lua_rawseti(L, TAKE_RESULTS, index);
   link_element(L, node, plain);
 }
 
@@ -267,8 +266,6 @@ static void add_keyed (lua_State *L, int key) {
 
 /* Make the table of results, for n elements if that is known. */
 static void make_results (lua_State *L, int n) {
-  if (cp_node_at(L, TAKE_AGGREGATE)->kind == KIND_RACE)
-    return;
   lua_createtable(L, n, 1);
   lua_pushinteger(L, n);
   lua_setfield(L, -2, "n");
@@ -344,10 +341,8 @@ static void take_iterator (lua_State *L) {
     add(L, ++n);
   }
   close_iterator(L);
-  if (!lua_isnil(L, TAKE_RESULTS)) {
-    lua_pushinteger(L, n);
-    lua_setfield(L, TAKE_RESULTS, "n");
-  }
+  lua_pushinteger(L, n);
+  lua_setfield(L, TAKE_RESULTS, "n");
 }
 
 
@@ -482,12 +477,7 @@ int cp_allSettledKeyed (lua_State *L) {
 
 
 int cp_isAggregate (lua_State *L) {
-  int is = 0;
-  if (lua_istable(L, 1) && lua_getmetatable(L, 1)) {
-    lua_getiuservalue(L, CONTEXT, CTX_AGGREGATE_MT);
-    is = lua_rawequal(L, -1, -2);
-  }
-  lua_pushboolean(L, is);
+  lua_pushboolean(L, cp_args_is_tagged(L, 1, CTX_AGGREGATE_MT));
   return 1;
 }
 

@@ -6,22 +6,23 @@
 #include "construct.h"
 
 #include "args.h"
+#include "cancel.h"
 #include "host.h"
 #include "resolve.h"
 #include "trace.h"
 
 
-/* How many of the resolving functions the executor, argument 1, can receive;
-   raises if it is none. */
+/* How many of the functions 'resolve', 'reject', 'onCancel' the executor,
+   argument 1, can receive; raises if it is none. */
 static int count_resolvers (lua_State *L) {
   lua_Debug ar;
   if (!lua_isfunction(L, 1)) {
     cp_args_check_call(L, 1);
-    return 2;
+    return 3;
   }
   lua_pushvalue(L, 1);
   lua_getinfo(L, ">u", &ar);
-  return ar.isvararg || ar.nparams > 2 ? 2 : ar.nparams;
+  return ar.isvararg || ar.nparams > 3 ? 3 : ar.nparams;
 }
 
 
@@ -50,6 +51,8 @@ int cp_new (lua_State *L) {
     cp_push_resolving(L, idx, cp_resolve_function);
   if (n > 1)
     cp_push_resolving(L, idx, cp_reject_function);
+  if (n > 2)
+    cp_push_resolving(L, idx, cp_on_cancel_function);
   /* stack: executor; ...; handler; promise; executor; its arguments */
   ctx->busy++;
   status = lua_pcall(L, n, 0, idx - 1);
@@ -121,7 +124,8 @@ int cp_withResolvers (lua_State *L) {
   cp_promise_new(L, KIND_PLAIN);
   cp_push_resolving(L, 1, cp_resolve_function);
   cp_push_resolving(L, 1, cp_reject_function);
-  return 3;
+  cp_push_resolving(L, 1, cp_on_cancel_function);
+  return 4;
 }
 
 

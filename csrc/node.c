@@ -58,3 +58,40 @@ unsigned int cp_ring_take (lua_State *L, Promise *p, int idx) {
   }
   return n;
 }
+
+
+/* Replace the object on the top by the one before the object 'node' in the
+   ring that it is the last one of. [-1, +1, -] */
+static void find_previous (lua_State *L, const void *node) {
+  for (;;) {
+    lua_getiuservalue(L, -1, SLOT_LINK);
+    if (lua_touserdata(L, -1) == node)
+      break;
+    lua_remove(L, -2);
+  }
+  lua_pop(L, 1);
+}
+
+
+void cp_ring_remove (lua_State *L, Promise *p, int idx, int node) {
+  const void *removed = lua_touserdata(L, node);
+  int is_last;
+  cp_assert(p->waiters > 0);
+  if (--p->waiters == 0) {
+    cp_node_clear(L, idx, SLOT_REACTIONS);
+    return;
+  }
+  lua_getiuservalue(L, idx, SLOT_REACTIONS);
+  is_last = lua_touserdata(L, -1) == removed;
+  find_previous(L, removed);
+  if (p->waiters == 1)
+    lua_pushnil(L); /* a ring of one has no link */
+  else
+    lua_getiuservalue(L, node, SLOT_LINK);
+  lua_setiuservalue(L, -2, SLOT_LINK);
+  if (is_last)
+    lua_setiuservalue(L, idx, SLOT_REACTIONS);
+  else
+    lua_pop(L, 1);
+  cp_node_clear(L, node, SLOT_LINK);
+}

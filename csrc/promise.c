@@ -42,6 +42,27 @@ static int is_dead (lua_State *L, int node) {
 }
 
 
+int cp_promise_awaited (lua_State *L, Promise *p, int idx) {
+  while (p->held == 0 && p->waiters > 0) {
+    int first;
+    lua_getiuservalue(L, idx, SLOT_REACTIONS);
+    if (p->waiters > 1) {
+      lua_getiuservalue(L, -1, SLOT_LINK);
+      lua_remove(L, -2);
+    }
+    first = lua_gettop(L);
+    if (!is_dead(L, first)) {
+      lua_pop(L, 1);
+      return 1;
+    }
+    cp_ring_remove(L, p, idx, first);
+    cp_node_clear(L, first, SLOT_SOURCE);
+    lua_pop(L, 1);
+  }
+  return p->held > 0;
+}
+
+
 /* Note the length at which the ring is worth sweeping again. */
 static void set_sweep (Promise *p) {
   unsigned int log = SWEEP_MIN;

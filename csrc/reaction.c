@@ -113,6 +113,17 @@ int cp_finally (lua_State *L) {
   return derive_one(L, KIND_FINALLY);
 }
 
+
+int cp_shield (lua_State *L) {
+  Context *ctx = cp_context(L);
+  Promise *p = cp_args_check_promise(L, ctx, ARG_SELF);
+  lua_settop(L, ARG_SELF);
+  lua_pushnil(L);
+  lua_pushnil(L);
+  lua_pushvalue(L, PROMISE_MT);
+  return derive(L, ctx, p, KIND_SHIELD);
+}
+
 /* }================================================================ */
 
 
@@ -123,11 +134,17 @@ int cp_finally (lua_State *L) {
 */
 
 /* Call the handler on the top with all values of the source, and resolve
-   with its results. [-1, +any, -] */
+   with its results, unless it has cancelled its own promise. [-1, +any, -] */
 static inline Outcome
 call_handler (lua_State *L, Promise *node, const Promise *source) {
   int n = cp_promise_values(L, source, AT_SOURCE);
-  if (n >= 0 && lua_pcall(L, n, LUA_MULTRET, AT_HANDLER) == LUA_OK)
+  int ok = n >= 0 && lua_pcall(L, n, LUA_MULTRET, AT_HANDLER) == LUA_OK;
+  if (node->state != STATE_PENDING) {
+    if (!ok)
+      cp_trace_take(L, cp_context(L)); /* nobody wants to know */
+    return LEFT;
+  }
+  if (ok)
     return cp_resolve(L, node, AT_NODE, lua_gettop(L) - AT_WORK + 1);
   cp_trace_reject(L, node, AT_NODE);
   return SETTLED;
@@ -222,15 +239,30 @@ static int is_inert (lua_State *L, int idx) {
 }
 
 
+/* Keep the promise whose outcome the node takes at the end: the settled one, or
+   what it was given when its handler cancelled it. [-0, +0, -] */
+static void keep_original (lua_State *L, Promise *node) {
+  if (node->flags & FLAG_DIVERTED) {
+    node->flags &= (unsigned short)~FLAG_DIVERTED;
+    lua_getiuservalue(L, AT_NODE, SLOT_SOURCE);
+    lua_setiuservalue(L, AT_NODE, SLOT_VALUE);
+    cp_node_clear(L, AT_NODE, SLOT_SOURCE);
+  }
+  else
+    cp_node_set(L, AT_NODE, SLOT_VALUE, AT_SOURCE);
+}
+
+
 Outcome cp_run_finally (lua_State *L, Promise *node, const Promise *source) {
   (void)source;
+  node->flags &= (unsigned short)~FLAG_DIVERTED;
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
   if (lua_pcall(L, 0, 1, AT_HANDLER) != LUA_OK) {
     cp_trace_reject(L, node, AT_NODE);
     return SETTLED;
   }
   /* stack: handler; source; node; next; result */
-  cp_node_set(L, AT_NODE, SLOT_VALUE, AT_SOURCE);
+  keep_original(L, node);
   if (cp_promise_test(L, cp_context(L), AT_WORK) != NULL)
     return wait_for(L, node, AT_WORK, KIND_FINALLY_WAIT);
   if (is_inert(L, AT_WORK))

@@ -173,6 +173,7 @@ follow_promise (lua_State *L, Promise *p, int idx, int target) {
     return SETTLED;
   }
   cp_node_clear(L, idx, SLOT_VALUE);
+  cp_node_hold(cp_node_at(L, target));
   lua_pushvalue(L, target);
   return lock_in(L, p, idx, KIND_ADOPT);
 }
@@ -313,10 +314,11 @@ Outcome cp_run_pass (lua_State *L, Promise *node, const Promise *source) {
 /* The job of ECMA-262 27.2.2.2 for a promise of our own: its 'next' is known
    and needs no resolving functions. */
 Outcome cp_run_adopt (lua_State *L, Promise *node, const Promise *source) {
+  Promise *target = cp_node_at(L, AT_SOURCE);
   (void)source;
+  cp_node_release(target);
   node->kind = KIND_PASS;
-  cp_promise_link(
-    L, cp_context(L), cp_node_at(L, AT_SOURCE), AT_SOURCE, AT_NODE);
+  cp_promise_link(L, cp_context(L), target, AT_SOURCE, AT_NODE);
   return LEFT;
 }
 
