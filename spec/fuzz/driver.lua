@@ -224,6 +224,7 @@ local function cancel(p, ...)
   watch(p)
 end
 
+--- Perhaps of what is no promise.
 local function abandon(p, reason)
   if n_abandoned == ROOM then return end
   n_abandoned = n_abandoned + 1
@@ -371,7 +372,7 @@ local operations = {
   function() keep(value()) end,
 }
 
-local cancelling_functions = {"shield", "isCancelled", "abandon"}
+local cancelling_functions = {"shield", "isCancelled"}
 
 local function cancel_at_end(p)
   local _ <close> = p
@@ -432,6 +433,7 @@ local cancelling = {
     core.queueMicrotask(function() cancel(p) end)
   end,
   function() keep_all(core[pick(cancelling_functions)](values())) end,
+  function() abandon(value(), value()) end,
 }
 
 --- The next bytes, up to one that ends it.
