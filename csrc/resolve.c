@@ -179,6 +179,30 @@ follow_promise (lua_State *L, Promise *p, int idx, int target) {
 }
 
 
+/* The same with an object that is no promise of this library. Code of the
+   user's runs, which may cancel p. */
+static Outcome
+resolve_with_stranger (lua_State *L, Promise *p, int idx, int first) {
+  Shape shape;
+  p->kind = KIND_PLAIN; /* it waits for nothing any more */
+  shape = cp_resolve_look(L, first);
+  if (p->state != STATE_PENDING) {
+    if (shape == SHAPE_ERROR)
+      cp_trace_take(L, cp_context(L)); /* nobody wants to know */
+    return LEFT;
+  }
+  if (shape == SHAPE_THENABLE) {
+    cp_node_set(L, idx, SLOT_VALUE, first);
+    return lock_in(L, p, idx, KIND_THENABLE);
+  }
+  if (shape == SHAPE_ERROR)
+    cp_trace_reject(L, p, idx);
+  else
+    cp_fulfill(L, p, idx, lua_gettop(L) - first + 1);
+  return SETTLED;
+}
+
+
 /* Resolve with the object at 'first', the first of n values. [-n, +0, -] */
 static Outcome
 resolve_with_object (lua_State *L, Promise *p, int idx, int first) {
@@ -187,19 +211,7 @@ resolve_with_object (lua_State *L, Promise *p, int idx, int first) {
   if (cp_promise_test(L, cp_context(L), first) != NULL)
     outcome = follow_promise(L, p, idx, first);
   else
-    switch (cp_resolve_look(L, first)) {
-      case SHAPE_THENABLE:
-        cp_node_set(L, idx, SLOT_VALUE, first);
-        outcome = lock_in(L, p, idx, KIND_THENABLE);
-        break;
-      case SHAPE_ERROR:
-        cp_trace_reject(L, p, idx);
-        outcome = SETTLED;
-        break;
-      default:
-        cp_fulfill(L, p, idx, lua_gettop(L) - first + 1);
-        return SETTLED;
-    }
+    outcome = resolve_with_stranger(L, p, idx, first);
   lua_settop(L, first - 1);
   return outcome;
 }
