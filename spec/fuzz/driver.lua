@@ -396,8 +396,11 @@ local cancelling = {
       on_cancel = add
       return program(resolve, reject)
     end)
-    hook(p, on_cancel)
-    keep_all(on_cancel, p)
+    keep(p)
+    if on_cancel then -- there was memory to call the executor
+      hook(p, on_cancel)
+      keep(on_cancel)
+    end
   end,
   function() cancel_at_end(promise()) end,
   function() -- a call that goes on after its cancellation
