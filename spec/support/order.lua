@@ -28,6 +28,13 @@
 ---   `plain(name, fn)`: a thenable with `next` as a field like any other;
 --- * `each(list[, stop])`: an iterator that logs its steps and fails at the
 ---   step `stop`.
+---
+--- JavaScript can't cancel promises. Programs that are not for it also know
+--- `Promise.shield` and the method `cancel`, executors that take a third
+--- parameter, which adds a cancel hook, and
+---
+--- * `hook(k, fn)`: add a cancel hook to p[k], if it was not assigned;
+--- * `closing(k, fn)`: call fn in a block that p[k] is closed at the end of.
 
 local order = {}
 
@@ -36,6 +43,11 @@ local MAX_CALLS = 30
 
 local show
 
+local function is_named(v, name)
+  local meta = getmetatable(v)
+  return meta and meta.__name == name
+end
+
 local function show_list(list)
   local shown = {}
   for i = 1, list.n do shown[i] = show(list[i]) end
@@ -43,6 +55,9 @@ local function show_list(list)
 end
 
 local function show_table(v)
+  if is_named(v, "Cancellation") then
+    return "cancelled(" .. show(v.reason) .. ")"
+  end
   if rawget(v, "label") then return v.label end
   if v.errors then return "AggregateError" .. show_list(v.errors) end
   if v.status == "fulfilled" then return "+" .. show(v.value) end
@@ -52,8 +67,7 @@ end
 
 -- A promise is a userdata; those of model.lua are tables.
 local function is_promise(v)
-  local meta = getmetatable(v)
-  return type(v) == "userdata" or meta and meta.__name == "promise"
+  return type(v) == "userdata" or is_named(v, "promise")
 end
 
 function show(v)
@@ -149,8 +163,8 @@ local function add_promises(names, Promise)
   local settlers = {}
 
   names.p = setmetatable({}, {__index = function(p, k)
-    local promise, resolve, reject = Promise.withResolvers()
-    p[k], settlers[k] = promise, {resolve, reject}
+    local promise, resolve, reject, on_cancel = Promise.withResolvers()
+    p[k], settlers[k] = promise, {resolve, reject, on_cancel}
     return promise
   end})
 
@@ -163,7 +177,13 @@ local function add_promises(names, Promise)
   function names.resolve(k, value) settler(k, 1)(value) end
   function names.reject(k, reason) settler(k, 2)(reason) end
   function names.resolver(k) return settler(k, 1) end
+  function names.hook(k, fn) settler(k, 3)(fn) end
   function names.keep(k, resolve, reject) settlers[k] = {resolve, reject} end
+
+  function names.closing(k, fn)
+    local _ <close> = names.p[k]
+    fn()
+  end
 
   function names.outcomes(n)
     for k = 1, n do

@@ -4,6 +4,9 @@
 --- whose items can be left out: statements, or elements of a list. One with
 --- `value = true` is an expression that a 0 can stand for. Any other table is
 --- its parts, one after the other.
+---
+--- Programs that cancel have more of each kind; the others are the same for
+--- a seed as if there were no such thing.
 
 local generator = {}
 
@@ -74,7 +77,7 @@ local function inside(context, names)
   return {
     depth = context.depth + 1,
     v = context.v or names == "v",
-    settles = context.settles or names == "r, j",
+    settles = context.settles or names == "r, j" or names == "r, j, c",
   }
 end
 
@@ -239,7 +242,15 @@ function Generator:rejected(context)
 end
 
 function Generator:made(context)
+  if self.cancels and self.random(2) == 1 then
+    return {"make(", self:fn(context, "r, j, c",
+      {"c(", self:cancel_hook(context), ")"}, self.finish_settling), ")"}
+  end
   return {"make(", self:settling_fn(context), ")"}
+end
+
+function Generator:shielded()
+  return {"Promise.shield(", self:promise(), ")"}
 end
 
 function Generator:combined(context)
@@ -265,6 +276,7 @@ function Generator:derived(context)
     {2, self.made, context},
     {5, self.combined, context},
     {context.depth < MAX_DEPTH and 6, self.started, context},
+    {self.cancels and 2, self.shielded},
   }
 end
 
@@ -314,6 +326,31 @@ function Generator:turn(context)
   return {"turn(", self:fn(context, ""), ")"}
 end
 
+-- Cancelling
+
+function Generator:cancel(context)
+  local reason = self:call {
+    {4, self.fresh, "r"},
+    {1, self.text, ""},
+    {context.v and 1, self.text, "v"},
+  }
+  return {"log(", self:fresh "x", ", ", self:promise(), ":cancel(", reason,
+    "))"}
+end
+
+function Generator:cancel_hook(context)
+  return self:fn(context, "v", {"log(", self:fresh "k", ", v)"},
+    self.random(4) == 1 and self.raise or nil)
+end
+
+function Generator:hook(context)
+  return {"hook(", self:index(), ", ", self:cancel_hook(context), ")"}
+end
+
+function Generator:closing(context)
+  return {"closing(", self:index(), ", ", self:fn(context, ""), ")"}
+end
+
 function Generator:statement(context)
   return self:call {
     {10, self.assign, context},
@@ -327,6 +364,9 @@ function Generator:statement(context)
     {context.settles and 4, self.settle_own, context},
     {context.settles and 1, self.settle_own_later, context},
     {context.settles and 1, self.keep},
+    {self.cancels and 7, self.cancel, context},
+    {self.cancels and 2, self.hook, context},
+    {self.cancels and 1, self.closing, context},
   }
 end
 
@@ -355,10 +395,12 @@ end
 --- A random program of up to `size` statements (by default 2 to 25).
 ---@param seed integer
 ---@param size? integer
+---@param cancels? boolean  whether it cancels promises
 ---@return table  the tree
-function generator.program(seed, size)
+function generator.program(seed, size, cancels)
   local random = random_source(seed)
-  local self = setmetatable({random = random, names = 0}, Generator)
+  local self = setmetatable(
+    {random = random, names = 0, cancels = cancels}, Generator)
   self.left = size or random(24) + 1
   local roots = random(4)
   self.promises = roots
