@@ -272,16 +272,17 @@ static void push_carrier (lua_State *L) {
 }
 
 
-/* Push the cancellation for the reason at 2, which may be one. [-0, +1, m] */
-static void push_cancellation (lua_State *L) {
-  if (cp_args_is_tagged(L, 2, CTX_CANCELLATION_MT)) {
-    lua_pushvalue(L, 2);
+/* Push the cancellation for the reason at 'idx', which may be one.
+   [-0, +1, m] */
+static void push_cancellation (lua_State *L, int idx) {
+  if (cp_args_is_tagged(L, idx, CTX_CANCELLATION_MT)) {
+    lua_pushvalue(L, idx);
     return;
   }
   lua_createtable(L, 0, 2);
   lua_pushliteral(L, "the promise was cancelled");
   lua_setfield(L, -2, "message");
-  lua_pushvalue(L, 2);
+  lua_pushvalue(L, idx);
   lua_setfield(L, -2, "reason");
   lua_getiuservalue(L, CONTEXT, CTX_CANCELLATION_MT);
   lua_setmetatable(L, -2);
@@ -319,7 +320,7 @@ int cp_cancel (lua_State *L) {
     lua_pushboolean(L, 0);
     return 1;
   }
-  push_cancellation(L);
+  push_cancellation(L, 2);
   push_carrier(L);
   lua_copy(L, -1, CANCEL_CARRIER);
   return run_cancel(L, p);
@@ -335,7 +336,7 @@ int cp_close (lua_State *L) {
 
 int cp_abandon (lua_State *L) {
   Promise *p = check_cancel(L);
-  push_cancellation(L);
+  push_cancellation(L, 2);
   push_carrier(L);
   lua_pushvalue(L, 2);
   push_carrier(L);
@@ -352,6 +353,13 @@ void cp_cancel_unless_awaited (lua_State *L, int idx, int carrier) {
   lua_pushvalue(L, idx);
   lua_getiuservalue(L, carrier, SLOT_VALUE);
   lua_pcall(L, 2, 0, 0);
+}
+
+
+int cp_cancellation (lua_State *L) {
+  lua_settop(L, 1);
+  push_cancellation(L, 1);
+  return 1;
 }
 
 
