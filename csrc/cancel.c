@@ -57,8 +57,20 @@ Outcome cp_cancel_reject (lua_State *L, Promise *p) {
 }
 
 
+/* Whether nobody waits any more for the promise p, or NULL, at 'idx', which a
+   waiter has just left: then its rejection is for nobody, and is reported if
+   it is no cancellation. [-0, +0, -] */
+static int is_left (lua_State *L, Promise *p, int idx) {
+  if (p == NULL || p->state != STATE_PENDING || cp_promise_awaited(L, p, idx))
+    return 0;
+  p->flags &= (unsigned short)~FLAG_HANDLED;
+  return 1;
+}
+
+
 Outcome cp_cancel_shield (lua_State *L, Promise *p) {
   Outcome outcome = cp_cancel_reject(L, p);
+  is_left(L, (Promise *)lua_touserdata(L, CANCEL_WORK), CANCEL_WORK);
   lua_pop(L, 1);
   lua_pushnil(L);
   return outcome;
@@ -237,12 +249,11 @@ static int cancellable (const Promise *p) {
 }
 
 
-/* Whether a promise, or nil, at CANCEL_PROMISE is to be cancelled since nobody
-   waits for it any more. */
-static int is_left (lua_State *L) {
+/* Whether the promise, or nil, at CANCEL_PROMISE is to be cancelled since its
+   last waiter was. */
+static int is_next (lua_State *L) {
   Promise *p = (Promise *)lua_touserdata(L, CANCEL_PROMISE);
-  return p != NULL && cancellable(p) &&
-         !cp_promise_awaited(L, p, CANCEL_PROMISE);
+  return is_left(L, p, CANCEL_PROMISE) && cancellable(p);
 }
 
 
@@ -254,7 +265,7 @@ static void cancel_from (lua_State *L, Promise *p) {
       cp_promise_announce(L, p, CANCEL_PROMISE);
     lua_replace(L, CANCEL_PROMISE);
     lua_copy(L, CANCEL_UPSTREAM, CANCEL_CARRIER);
-    while (!is_left(L))
+    while (!is_next(L))
       if (!next_element(L))
         return;
     p = cp_node_at(L, CANCEL_PROMISE);
@@ -347,7 +358,7 @@ int cp_abandon (lua_State *L) {
 
 void cp_cancel_unless_awaited (lua_State *L, int idx, int carrier) {
   Promise *p = cp_node_at(L, idx);
-  if (!cancellable(p) || cp_promise_awaited(L, p, idx))
+  if (!is_left(L, p, idx) || !cancellable(p))
     return;
   lua_getiuservalue(L, CONTEXT, CTX_CANCEL);
   lua_pushvalue(L, idx);

@@ -81,6 +81,57 @@ describe("cancel", function()
     assert.same({}, reports)
   end)
 
+  -- A call that fails when it is cancelled, and cancelling what waits for it.
+  local function failing()
+    return Promise.spawn(function()
+      Promise.pawait(pending())
+      error("cleanup", 0)
+    end)
+  end
+
+  local consumers = {
+    next = function(p) return p:next(print) end,
+    call = function(p) return Promise.spawn(function() await(p) end) end,
+    element = function(p) return Promise.all {p, pending()} end,
+    follower = function(p)
+      return Promise.new(function(resolve) resolve(p) end)
+    end,
+  }
+  for name, consume in pairs(consumers) do
+    it("leaves a failure that nobody waits for to the report: " .. name,
+      function()
+        local reports = helper.unhandled(function()
+          local consumer = consume(failing())
+          consumer:cancel()
+          cancellation_of(consumer)
+        end)
+        assert.equal(1, #reports)
+        assert.equal("cleanup", reports[1].reason)
+      end)
+  end
+
+  it("leaves the failure behind a cancelled shield to the report", function()
+    local reports = helper.unhandled(function()
+      local p, state = pending()
+      Promise.shield(p):cancel()
+      helper.drain()
+      state.reject "boom"
+    end)
+    assert.equal(1, #reports)
+    assert.equal("boom", reports[1].reason)
+  end)
+
+  it("leaves what others wait for handled", function()
+    local reports = helper.unhandled(function()
+      local p, state = pending()
+      p:catch(function() end)
+      p:next(print):cancel()
+      helper.drain()
+      state.reject "boom"
+    end)
+    assert.same({}, reports)
+  end)
+
   it("raises for what is no promise", function()
     local ok, err = pcall(function() pending().cancel(1) end)
     assert.is_false(ok)
