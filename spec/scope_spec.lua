@@ -358,6 +358,27 @@ describe("Promise.scope(fn)", function()
       assert.same({"a cancelled"}, log)
     end)
 
+    it("bears hooks that run jobs, in which children end", function()
+      local gate, open = Promise.withResolvers()
+      local own
+      local p = Promise.scope(function(scope)
+        own = scope
+        scope:spawn(function()
+          await(Promise.new(function(_, _, on_cancel)
+            on_cancel(function() Promise.drain() end)
+          end))
+        end)
+        scope:spawn(function()
+          await(gate)
+          log[#log + 1] = "ended"
+        end)
+      end)
+      open()
+      assert.is_true(own:cancel "why")
+      assert.same({"ended"}, log)
+      assert.equal("why", select(2, outcome(p)).reason)
+    end)
+
     it("in the very tick in which it would have ended", function()
       local done, finish = Promise.withResolvers()
       local p = Promise.scope(function(scope)
