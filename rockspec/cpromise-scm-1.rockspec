@@ -39,12 +39,15 @@ build = {
     },
     ["cpromise"] = "lua/cpromise/init.lua",
     ["cpromise.check"] = "lua/cpromise/check.lua",
+    ["cpromise.handoff"] = "lua/cpromise/handoff.lua",
     ["cpromise.loop"] = "lua/cpromise/loop.lua",
     ["cpromise.loop.luv"] = "lua/cpromise/loop/luv.lua",
     ["cpromise.loop.virtual"] = "lua/cpromise/loop/virtual.lua",
     ["cpromise.promisify"] = "lua/cpromise/promisify.lua",
     ["cpromise.scope"] = "lua/cpromise/scope.lua",
+    ["cpromise.semaphore"] = "lua/cpromise/semaphore.lua",
     ["cpromise.time"] = "lua/cpromise/time.lua",
+    ["cpromise.waiting"] = "lua/cpromise/waiting.lua",
   },
 }
 test = {

@@ -44,6 +44,15 @@ end
 describe("types/cpromise.lua", function()
   agrees("Promise", Promise)
   agrees("promise", require "cpromise.core".methods)
+  for name, object in pairs {
+    semaphore = Promise.semaphore(1),
+  } do
+    local methods = {}
+    for method in pairs(getmetatable(object)) do
+      if not method:find "^__" then methods[method] = true end
+    end
+    agrees(name, methods)
+  end
 end)
 
 describe("the rockspec", function()

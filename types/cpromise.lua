@@ -429,6 +429,31 @@ function Promise.isTimeout(v) end
 function Promise.promisify(fn) end
 
 
+-- Many at once ---------------------------------------------------------------
+-- Functions given to these run as async calls: they may await, and return
+-- promises. Cancelling a promise that these return cancels what runs for it,
+-- with the same cancellation, and doesn't wait for that.
+
+---@class cpromise.Semaphore
+local semaphore = {}
+
+--- A semaphore with `n` permits. Raises if `n` is no integer of at least 1, nor
+--- math.huge.
+---@param n integer
+---@return cpromise.Semaphore
+function Promise.semaphore(n) end
+
+--- A promise of a permit: of a function `release()` that gives it back, once.
+--- Who comes first is served first. The promise is pending at first even if a
+--- permit is free: it is fulfilled when no other job is left in the queue.
+---
+--- If the promise, or whoever waits for it, is cancelled before he gets the
+--- function, the permit goes to the next. (If nobody waits for a promise when it
+--- is fulfilled, the permit is that of who has the promise.)
+---@return Promise  of `fun()`
+function semaphore:acquire() end
+
+
 -- Rejections nobody handles --------------------------------------------------
 
 --- Replace the report of rejections nobody handles: after a drain,

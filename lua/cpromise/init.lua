@@ -5,6 +5,7 @@ local core = require "cpromise.core"
 local loop = require "cpromise.loop"
 local promisify = require "cpromise.promisify"
 local scope = require "cpromise.scope"
+local semaphore = require "cpromise.semaphore"
 local time = require "cpromise.time"
 
 -- Tracebacks leave this library's files out.
@@ -48,6 +49,7 @@ local Promise = {
   delay = time.delay,
   isTimeout = time.isTimeout,
   promisify = promisify,
+  semaphore = semaphore,
 
   onUnhandledRejection = core.onUnhandledRejection,
 }
