@@ -38,6 +38,7 @@ build = {
       defines = {"NDEBUG"},
     },
     ["cpromise"] = "lua/cpromise/init.lua",
+    ["cpromise.channel"] = "lua/cpromise/channel.lua",
     ["cpromise.check"] = "lua/cpromise/check.lua",
     ["cpromise.handoff"] = "lua/cpromise/handoff.lua",
     ["cpromise.loop"] = "lua/cpromise/loop.lua",

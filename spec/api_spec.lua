@@ -46,6 +46,7 @@ describe("types/cpromise.lua", function()
   agrees("promise", require "cpromise.core".methods)
   for name, object in pairs {
     semaphore = Promise.semaphore(1),
+    channel = Promise.channel(),
   } do
     local methods = {}
     for method in pairs(getmetatable(object)) do

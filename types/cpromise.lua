@@ -453,6 +453,42 @@ function Promise.semaphore(n) end
 ---@return Promise  of `fun()`
 function semaphore:acquire() end
 
+---@class cpromise.Channel
+---@overload fun(): ...
+local channel = {}
+
+--- A channel, which holds up to `capacity` values that nobody has asked for yet
+--- (0: each is handed over). It can be read by a generic `for`, with an await in
+--- each turn, which ends when the channel does:
+---
+---     for a, b in channel do print(a, b) end
+---
+--- Raises if `capacity` is no integer from 0, nor math.huge.
+---@param capacity? integer
+---@return cpromise.Channel
+function Promise.channel(capacity) end
+
+--- Send values: a promise that is fulfilled, with none, when they are accepted:
+--- when the channel has room for them or a receiver waits for them. Cancelled
+--- before that, they are not sent. It rejects if the channel is closed. Raises if
+--- the first value is nil, which is what the end looks like.
+---@param ... any  of which the first, if it is a promise or thenable, is followed by who receives it
+---@return Promise
+function channel:send(...) end
+
+--- A promise of the values that were sent first, or of none when the channel is
+--- closed and empty. Receivers are served in the order of their calls.
+---
+--- The promise is pending at first even if there are values: it is fulfilled when
+--- no other job is left in the queue. If it, or whoever waits for it, is cancelled
+--- before he gets the values, they go to the next.
+---@return Promise
+function channel:receive() end
+
+--- Let nothing more be sent. What was sent is still received, also that of
+--- senders who still wait. A second call does nothing.
+function channel:close() end
+
 
 -- Rejections nobody handles --------------------------------------------------
 

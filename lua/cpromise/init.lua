@@ -1,6 +1,7 @@
 --- Promises with the semantics of ECMAScript. The functions are described in
 --- types/cpromise.lua, and the semantics in docs/semantics.md.
 
+local channel = require "cpromise.channel"
 local core = require "cpromise.core"
 local loop = require "cpromise.loop"
 local promisify = require "cpromise.promisify"
@@ -50,6 +51,7 @@ local Promise = {
   isTimeout = time.isTimeout,
   promisify = promisify,
   semaphore = semaphore,
+  channel = channel,
 
   onUnhandledRejection = core.onUnhandledRejection,
 }
