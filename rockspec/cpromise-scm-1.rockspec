@@ -40,6 +40,7 @@ build = {
     ["cpromise"] = "lua/cpromise/init.lua",
     ["cpromise.channel"] = "lua/cpromise/channel.lua",
     ["cpromise.check"] = "lua/cpromise/check.lua",
+    ["cpromise.event"] = "lua/cpromise/event.lua",
     ["cpromise.handoff"] = "lua/cpromise/handoff.lua",
     ["cpromise.loop"] = "lua/cpromise/loop.lua",
     ["cpromise.loop.luv"] = "lua/cpromise/loop/luv.lua",

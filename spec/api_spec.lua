@@ -47,6 +47,7 @@ describe("types/cpromise.lua", function()
   for name, object in pairs {
     semaphore = Promise.semaphore(1),
     channel = Promise.channel(),
+    event = Promise.event(),
   } do
     local methods = {}
     for method in pairs(getmetatable(object)) do

@@ -489,6 +489,25 @@ function channel:receive() end
 --- senders who still wait. A second call does nothing.
 function channel:close() end
 
+---@class cpromise.Event
+local event = {}
+
+--- An event, which is not set.
+---@return cpromise.Event
+function Promise.event() end
+
+--- Let all who wait go on, in the order in which they came, and everybody who
+--- comes before the next `clear`.
+function event:set() end
+
+--- Let those wait who come from now on.
+function event:clear() end
+
+--- A promise that is fulfilled, with no value, when the event is set, or at once
+--- if it is.
+---@return Promise
+function event:wait() end
+
 
 -- Rejections nobody handles --------------------------------------------------
 

@@ -3,6 +3,7 @@
 
 local channel = require "cpromise.channel"
 local core = require "cpromise.core"
+local event = require "cpromise.event"
 local loop = require "cpromise.loop"
 local promisify = require "cpromise.promisify"
 local scope = require "cpromise.scope"
@@ -52,6 +53,7 @@ local Promise = {
   promisify = promisify,
   semaphore = semaphore,
   channel = channel,
+  event = event,
 
   onUnhandledRejection = core.onUnhandledRejection,
 }
