@@ -434,6 +434,29 @@ function Promise.promisify(fn) end
 -- promises. Cancelling a promise that these return cancels what runs for it,
 -- with the same cancellation, and doesn't wait for that.
 
+---@class cpromise.MapOptions
+---@field concurrency? integer  how many calls run at once, at least 1; else all
+---@field progress? fun(done: integer, total: integer?)  after each result; no total before an iterator has ended
+
+--- Call `fn(element, index)` for each element, and get a promise for the table of
+--- the results in input order, with `n` (of several results the first).
+---
+--- Elements are those of the combinators. One that is a promise or thenable is
+--- awaited first, and of several values the first counts. `fn` is not called
+--- before `map` has returned.
+---
+--- The next element is pulled only when fewer than `concurrency` calls run, so
+--- an iterator may have no end; it may await. Whatever fails first, an element,
+--- a call, `progress` or the iterator, rejects the promise, stops pulling, and
+--- cancels what runs. Elements that were not pulled are not looked at.
+---
+--- Raises for what is no iterable, not callable, or no such option.
+---@param iterable cpromise.Iterable
+---@param fn fun(element: any, index: integer): any
+---@param options? cpromise.MapOptions
+---@return Promise
+function Promise.map(iterable, fn, options) end
+
 ---@class cpromise.Semaphore
 local semaphore = {}
 
