@@ -48,6 +48,7 @@ build = {
     ["cpromise.loop.virtual"] = "lua/cpromise/loop/virtual.lua",
     ["cpromise.map"] = "lua/cpromise/map.lua",
     ["cpromise.promisify"] = "lua/cpromise/promisify.lua",
+    ["cpromise.retry"] = "lua/cpromise/retry.lua",
     ["cpromise.scope"] = "lua/cpromise/scope.lua",
     ["cpromise.semaphore"] = "lua/cpromise/semaphore.lua",
     ["cpromise.time"] = "lua/cpromise/time.lua",

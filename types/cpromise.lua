@@ -457,6 +457,24 @@ function Promise.promisify(fn) end
 ---@return Promise
 function Promise.map(iterable, fn, options) end
 
+---@class cpromise.RetryOptions
+---@field attempts? integer  at most so many, at least 1 (3); math.huge: no limit
+---@field delay? number  seconds before the second attempt (0.1)
+---@field factor? number  what each further delay is multiplied by (2)
+---@field maxDelay? number  seconds that no delay exceeds
+---@field jitter? number  from 0 to 1 (0): the share of a delay that is left out at most, by math.random
+---@field when? fun(reason: any, attempt: integer): boolean  asked after a failure whether to try again
+
+--- Call `fn(attempt)` until an attempt succeeds: a promise that settles as the
+--- last attempt did. The first is made at once. A cancellation is not retried.
+---
+--- Raises if `fn` is not callable, for an option that is wrong or unknown, and,
+--- unless `attempts` is 1, if there is no loop.
+---@param fn fun(attempt: integer): ...
+---@param options? cpromise.RetryOptions
+---@return Promise
+function Promise.retry(fn, options) end
+
 ---@class cpromise.Semaphore
 local semaphore = {}
 
