@@ -38,6 +38,7 @@ build = {
       defines = {"NDEBUG"},
     },
     ["cpromise"] = "lua/cpromise/init.lua",
+    ["cpromise.as_completed"] = "lua/cpromise/as_completed.lua",
     ["cpromise.channel"] = "lua/cpromise/channel.lua",
     ["cpromise.check"] = "lua/cpromise/check.lua",
     ["cpromise.event"] = "lua/cpromise/event.lua",

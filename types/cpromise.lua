@@ -475,6 +475,24 @@ function Promise.map(iterable, fn, options) end
 ---@return Promise
 function Promise.retry(fn, options) end
 
+--- For a loop in an async function (or a coroutine, or on the main thread): the
+--- index of each element and its promise, in the order in which they settle.
+---
+---     for i, p in Promise.asCompleted(promises) do print(i, p:await()) end
+---
+--- Elements are those of the combinators, and are taken at once. A promise is
+--- given as it is, a promise is made for anything else. Leaving the loop lets go
+--- of the others; if the async call is cancelled in the loop, those are cancelled
+--- that nobody else waits for. Raises for what is no iterable, and any error in
+--- taking elements.
+---@param iterable cpromise.Iterable
+---@param ... any  the rest of what an iterator needs
+---@return fun(state: table): integer?, Promise? step
+---@return table state
+---@return nil
+---@return table closing
+function Promise.asCompleted(iterable, ...) end
+
 ---@class cpromise.Semaphore
 local semaphore = {}
 

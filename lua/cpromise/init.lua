@@ -1,6 +1,7 @@
 --- Promises with the semantics of ECMAScript. The functions are described in
 --- types/cpromise.lua, and the semantics in docs/semantics.md.
 
+local asCompleted = require "cpromise.as_completed"
 local channel = require "cpromise.channel"
 local core = require "cpromise.core"
 local event = require "cpromise.event"
@@ -55,6 +56,7 @@ local Promise = {
   promisify = promisify,
   map = map,
   retry = retry,
+  asCompleted = asCompleted,
   semaphore = semaphore,
   channel = channel,
   event = event,
