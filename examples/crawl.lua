@@ -6,7 +6,7 @@
 --   PAGES    how many the server has (60)
 --   WORKERS  how many connections may be open at once (8)
 --
--- A page that doesn't come within 0.2 s, not at all or changed is asked for
+-- A page that doesn't come within 0.5 s, not at all or changed is asked for
 -- again, three times at most. Ctrl-C cancels what is under way; the program
 -- then ends by itself. Without arguments it prints:
 --
@@ -75,7 +75,7 @@ local function server_of(pages)
     local vice = table.remove(planned[page], 1)
     if vice then did[vice] = did[vice] + 1 end
     if vice == "drop" then return end
-    if vice == "slow" then await(Promise.delay(0.5)) end
+    if vice == "slow" then await(Promise.delay(9)) end
     local text = page_text(page, pages)
     local sum = checksum(text)
     if vice == "lie" then text = text:gsub("page", "liar") end
@@ -121,7 +121,7 @@ end)
 
 local function fetch_with_patience(port, page)
   return Promise.retry(function()
-    return fetch(port, page):timeout(0.2)
+    return fetch(port, page):timeout(0.5)
   end, {attempts = 3, delay = 0.02})
 end
 
