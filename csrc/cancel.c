@@ -49,23 +49,24 @@ static void reject (lua_State *L, Promise *p) {
 }
 
 
-/* Announce p, which has settled where it stands in the queue or in a batch: its
-   reactions are queued as those of the carrier, which has settled alike. (Only
-   the first promise to be cancelled has any.) */
-static Outcome announce_in_queue (lua_State *L, Promise *p) {
+/* p has settled where it stands in the queue or in a batch: queue its reactions
+   as those of the carrier, which has settled alike. (Only the first promise to
+   be cancelled has any.) */
+static void queue_reactions (lua_State *L, Promise *p) {
   if (p->waiters > 0) {
     cp_ring_move(L, p, CANCEL_PROMISE, CANCEL_CARRIER);
     cp_queue_push(
       L, cp_context(L), cp_node_at(L, CANCEL_CARRIER), CANCEL_CARRIER);
   }
-  return LEFT;
 }
 
 
 Outcome cp_cancel_reject (lua_State *L, Promise *p) {
   Place place = leave(L, p);
   reject(L, p);
-  return place == PLACE_QUEUE ? announce_in_queue(L, p) : SETTLED;
+  if (place == PLACE_QUEUE)
+    queue_reactions(L, p);
+  return place == PLACE_QUEUE ? LEFT : SETTLED;
 }
 
 

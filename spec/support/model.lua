@@ -112,13 +112,15 @@ local function IsCancellable(promise)
   return promise.PromiseState == "pending" and not promise.PromiseIsCancelled
 end
 
--- Whether to cancel a promise, or nil, that a waiter has left.
+-- Whether to cancel a promise, or nil, that a waiter has left. If nobody
+-- waits for it, what it rejects with by itself is not handled.
 local function IsLeft(promise)
-  if promise == nil or not IsCancellable(promise) then return false end
+  if promise == nil or promise.PromiseState ~= "pending" then return false end
   for _, waiter in ipairs(promise.PromiseWaiters) do
     if IsLive(waiter) then return false end
   end
-  return true
+  promise.PromiseIsHandled = false
+  return IsCancellable(promise)
 end
 
 -- Cancel a promise; then what it waited for, if nobody else waits for that;
@@ -218,7 +220,7 @@ local function CancelReaction(promise, cancellation)
 end
 
 local function CancelShield(promise, cancellation)
-  CancelReaction(promise, cancellation)
+  IsLeft(CancelReaction(promise, cancellation))
 end
 
 local function CancelAggregate(promise, cancellation, elements)
