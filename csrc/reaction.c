@@ -239,10 +239,11 @@ static int is_inert (lua_State *L, int idx) {
 }
 
 
-/* Keep the promise whose outcome the node takes at the end: the settled one, or
-   what it was given when its handler cancelled it. [-0, +0, -] */
+/* The handler has run: keep the promise whose outcome the node takes at the
+   end, the settled one, or what it was given when its handler cancelled it. A
+   cancellation from now on replaces that. [-0, +0, -] */
 static void keep_original (lua_State *L, Promise *node) {
-  node->kind = KIND_FINALLY_WAIT; /* if it is cancelled from now on */
+  node->kind = KIND_FINALLY_WAIT;
   if (node->flags & FLAG_DIVERTED) {
     node->flags &= (unsigned short)~FLAG_DIVERTED;
     lua_getiuservalue(L, AT_NODE, SLOT_SOURCE);
