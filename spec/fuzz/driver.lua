@@ -372,7 +372,9 @@ local operations = {
   function() keep(value()) end,
 }
 
-local cancelling_functions = {"shield", "isCancelled"}
+local cancelling_functions = {
+  "shield", "isCancelled", "cancellation", "aggregate", "unwrap", "canAwait",
+}
 
 local function cancel_at_end(p)
   local _ <close> = p
