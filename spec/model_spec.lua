@@ -47,7 +47,13 @@ end)
 describe("the comparison with the model", function()
   for _, mutant in ipairs(model_mutants.list) do
     it("notices " .. model_mutants.name(mutant), function()
-      assert.is_truthy(model_mutants.programs_until_noticed(mutant))
+      assert.is_truthy(model_mutants.programs_until_noticed(mutant, false))
+    end)
+  end
+
+  for _, mutant in ipairs(model_mutants.cancelling) do
+    it("notices " .. model_mutants.name(mutant), function()
+      assert.is_truthy(model_mutants.programs_until_noticed(mutant, true))
     end)
   end
 end)

@@ -1,11 +1,10 @@
--- A promise that was cancelled between the settling of what it waited for and
--- its turn kept its place in the queue, or lost it: what waited for it ran
--- before older jobs, and calls and the handlers of 'finally' ran after younger
--- ones.
+-- A promise was cancelled between the settling of what it waited for and its
+-- turn. What waited for it ran in the place of its job, before older ones, or
+-- later than it should; calls and handlers of 'finally' lost their turn.
 
 local Promise = require "cpromise"
 
-describe("a promise that is cancelled when its job is in the queue", function()
+describe("a promise that is cancelled while its job is queued", function()
   local log
   local function note(text)
     return function() log[#log + 1] = text end

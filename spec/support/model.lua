@@ -196,7 +196,6 @@ end
 
 -- Cancelled, it rejects at once: no function settles it any more.
 local function RejectCancelled(promise, cancellation)
-  promise.PromiseIsResolved = true
   promise.PromiseIsClosed = true
   RejectPromise(promise, cancellation)
 end
@@ -249,7 +248,6 @@ local function CreateResolvingFunctions(promise)
     end
     if not promise.PromiseIsFinally then
       promise.PromiseCancel = CancelReaction
-      promise.PromiseWaiter = nil
     end
     local normal, thenAction = pcall(Get, resolution, "next")
     if promise.PromiseIsClosed then return end -- cancelled meanwhile

@@ -34,7 +34,9 @@
 --- parameter, which adds a cancel hook, and
 ---
 --- * `hook(k, fn)`: add a cancel hook to p[k], if it was not assigned;
---- * `closing(k, fn)`: call fn in a block that p[k] is closed at the end of.
+--- * `closing(k, fn)`: call fn in a block that p[k] is closed at the end of;
+--- * `later(n, fn)`: call fn in the n-th round of the queue from now;
+--- * `asked(name, fn)`: an object that calls fn when `next` is looked at.
 
 local order = {}
 
@@ -42,6 +44,10 @@ local order = {}
 local MAX_CALLS = 30
 
 local show
+
+-- Cancellations, and how many were shown: their numbers, so that the same one
+-- can be told from one that is alike.
+local cancellations
 
 local function is_named(v, name)
   local meta = getmetatable(v)
@@ -54,10 +60,16 @@ local function show_list(list)
   return "{" .. table.concat(shown, ",") .. "}"
 end
 
-local function show_table(v)
-  if is_named(v, "Cancellation") then
-    return "cancelled(" .. show(v.reason) .. ")"
+local function show_cancellation(v)
+  if not cancellations[v] then
+    cancellations.n = cancellations.n + 1
+    cancellations[v] = cancellations.n
   end
+  return ("cancelled%d(%s)"):format(cancellations[v], show(v.reason))
+end
+
+local function show_table(v)
+  if is_named(v, "Cancellation") then return show_cancellation(v) end
   if rawget(v, "label") then return v.label end
   if v.errors then return "AggregateError" .. show_list(v.errors) end
   if v.status == "fulfilled" then return "+" .. show(v.value) end
@@ -115,6 +127,13 @@ local function world(Promise)
     Promise.queueMicrotask(tick)
   end
 
+  function names.later(n, fn)
+    Promise.queueMicrotask(function()
+      if n <= 1 then return fn() end
+      names.later(n - 1, fn)
+    end)
+  end
+
   local function method(fn)
     return function(self, resolve, reject)
       names.log(show(self) .. "()")
@@ -137,6 +156,15 @@ local function world(Promise)
     local function read(_, key)
       names.log(name .. "." .. tostring(key))
       error(name, 0)
+    end
+    return setmetatable({label = name}, {__index = read})
+  end
+
+  function names.asked(name, fn)
+    local function read(_, key)
+      names.log(name .. "." .. tostring(key))
+      calls = calls + 1
+      if calls <= MAX_CALLS then fn() end
     end
     return setmetatable({label = name}, {__index = read})
   end
@@ -201,6 +229,7 @@ order.show = show
 ---@param drain? function  runs all jobs; `Promise.drain` if absent
 ---@return string
 function order.run(Promise, program, drain)
+  cancellations = {n = 0}
   local names, entries, turns = world(Promise)
   add_promises(names, Promise)
   names.Promise = Promise
