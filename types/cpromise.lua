@@ -29,13 +29,20 @@ local promise = {}
 ---@field message string  "the promise was cancelled"
 ---@field reason any  what was given to `cancel`
 
+--- The reason of a promise that timed out. `tostring` gives message and reason.
+---@class cpromise.Timeout
+---@field message string  "timed out after 1.5 seconds"
+---@field seconds number
+---@field reason any  what was given to `timeout`
+
 ---@class cpromise.Settled
 ---@field status "fulfilled"|"rejected"
 ---@field value? any  the first value, if fulfilled
 ---@field reason? any  the reason, if rejected
 
+--- Several reasons in one. `tostring` gives the message and all of them.
 ---@class cpromise.AggregateError
----@field errors table  the reasons in input order, with `n`
+---@field errors table  of `any` in input order, of a scope in order of time; with `n`
 ---@field message string  "All promises were rejected"
 
 --- A loop, as modules like `cpromise.loop.luv` are one. The functions take no
@@ -44,7 +51,7 @@ local promise = {}
 ---@field wake fun(drain: fun())  see that `drain()` is called soon, not at once
 ---@field step fun(): boolean  run the loop once, waiting if need be; false when nothing is alive
 ---@field now fun(): number  seconds, never going back
----@field timer fun(seconds: number, fn: fun()): any  call `fn` once; a handle
+---@field timer fun(seconds: number, fn: fun(), background?: boolean): any  call `fn` once; a handle. One in the background doesn't keep the loop alive
 ---@field cancel fun(handle: any)  the timer won't fire; no effect if it has
 ---@field inside fun(): boolean  whether one of the loop's callbacks is running
 ---@field poll? fun()  run the loop once, without waiting
@@ -194,6 +201,51 @@ function Promise.shield(p) end
 function Promise.isCancelled(v) end
 
 
+-- Structured concurrency -----------------------------------------------------
+
+--- Async calls that end before the block they belong to.
+---@class cpromise.Scope
+local scope = {}
+
+--- Call `fn(scope)` as an async function. The promise settles when that and all
+--- children have settled: with the results of `fn`, unless one failed. The
+--- first failure cancels the rest, in the order they were started, and is the
+--- reason, unaltered; if several fail, the reason is a
+--- `cpromise.AggregateError`. A child that is cancelled by hand is no failure.
+--- Cancelling the promise cancels all that runs in the scope; it rejects with
+--- that when all has ended.
+---
+--- Without arguments, a scope for `local scope <close> = Promise.scope()`, where
+--- one can await: the end of the block waits for the children, and raises what
+--- has failed. An error in the block cancels them first. If the block's function
+--- is cancelled meanwhile, they are, and that is raised after them. Where the
+--- block can't wait (its coroutine is closed from outside), the children are
+--- cancelled and left; their failures are reported.
+---
+--- Raises if `fn` is not callable.
+---@overload fun(): cpromise.Scope
+---@param fn fun(scope: cpromise.Scope): ...
+---@return Promise
+function Promise.scope(fn) end
+
+--- Start `fn(...)` as an async call that the scope waits for. If the scope has
+--- been cancelled, or a child has failed, it is cancelled at once, which its
+--- first `await` raises. Raises if `fn` is not callable, and if the scope has
+--- ended.
+---@param fn fun(...): ...
+---@param ... any
+---@return Promise
+function scope:spawn(fn, ...) end
+
+--- Cancel all that runs in the scope, in the order it was started, and what
+--- will be spawned in it. Returns whether that did anything. A block goes on
+--- after it, and raises nothing of it at its end; `Promise.scope(fn)` rejects
+--- with the cancellation.
+---@param reason? any
+---@return boolean
+function scope:cancel(reason) end
+
+
 -- Combinators ----------------------------------------------------------------
 -- They take a sequence (a table `t` of `t.n` elements if that, read raw, is an
 -- integer from 0, else of `#t`; holes count as nil), or an iterator, as a
@@ -244,7 +296,8 @@ function Promise.allKeyed(promises) end
 ---@return Promise
 function Promise.allSettledKeyed(promises) end
 
---- Whether `v` is the reason of an `any` that failed.
+--- Whether `v` is the reason of an `any` in which all failed, or of a scope in
+--- which several did.
 ---@param v any
 ---@return boolean
 function Promise.isAggregate(v) end
@@ -344,11 +397,27 @@ function Promise.loop() end
 -- Time and callbacks ---------------------------------------------------------
 
 --- A promise that is resolved with the values after that many seconds (a
---- number from 0, fractions allowed). Raises if there is no loop.
+--- number from 0, fractions allowed). Cancelling it frees its timer. Raises if
+--- there is no loop.
 ---@param seconds number
 ---@param ... any
 ---@return Promise
 function Promise.delay(seconds, ...) end
+
+--- A promise that follows this one; or, if that has not settled after so many
+--- seconds (a number from 0, fractions allowed), rejects with a
+--- `cpromise.Timeout`: then this one loses a waiter, and is cancelled if that
+--- was the last. The timer is freed when either settles, and doesn't keep the
+--- loop alive. Raises if there is no loop.
+---@param seconds number
+---@param reason? any  kept in the timeout
+---@return Promise
+function promise:timeout(seconds, reason) end
+
+--- Whether `v` is the reason of a promise that timed out.
+---@param v any
+---@return boolean
+function Promise.isTimeout(v) end
 
 --- For a function whose last argument is a callback that takes an error first
 --- and results after it (as luv's): a function that takes the other arguments
@@ -358,6 +427,145 @@ function Promise.delay(seconds, ...) end
 ---@param fn function
 ---@return fun(...): Promise
 function Promise.promisify(fn) end
+
+
+-- Many at once ---------------------------------------------------------------
+-- Functions given to these run as async calls: they may await, and return
+-- promises. Cancelling a promise that these return cancels what runs for it,
+-- with the same cancellation, and doesn't wait for that.
+
+---@class cpromise.MapOptions
+---@field concurrency? integer  how many calls run at once, at least 1; else all
+---@field progress? fun(done: integer, total: integer?)  after each result; no total before an iterator has ended
+
+--- Call `fn(element, index)` for each element, and get a promise for the table of
+--- the results in input order, with `n` (of several results the first).
+---
+--- Elements are those of the combinators. One that is a promise or thenable is
+--- awaited first, and of several values the first counts. `fn` is not called
+--- before `map` has returned.
+---
+--- The next element is pulled only when fewer than `concurrency` calls run, so
+--- an iterator may have no end; it may await. Whatever fails first, an element,
+--- a call, `progress` or the iterator, rejects the promise, stops pulling, and
+--- cancels what runs. Elements that were not pulled are not looked at.
+---
+--- Raises for what is no iterable, not callable, or no such option.
+---@param iterable cpromise.Iterable
+---@param fn fun(element: any, index: integer): any
+---@param options? cpromise.MapOptions
+---@return Promise
+function Promise.map(iterable, fn, options) end
+
+---@class cpromise.RetryOptions
+---@field attempts? integer  at most so many, at least 1 (3); math.huge: no limit
+---@field delay? number  seconds before the second attempt (0.1)
+---@field factor? number  what each further delay is multiplied by (2)
+---@field maxDelay? number  seconds that no delay exceeds
+---@field jitter? number  from 0 to 1 (0): the share of a delay that is left out at most, by math.random
+---@field when? fun(reason: any, attempt: integer): boolean  asked after a failure whether to try again
+
+--- Call `fn(attempt)` until an attempt succeeds: a promise that settles as the
+--- last attempt did. The first is made at once. A cancellation is not retried.
+---
+--- Raises if `fn` is not callable, for an option that is wrong or unknown, and,
+--- unless `attempts` is 1, if there is no loop.
+---@param fn fun(attempt: integer): ...
+---@param options? cpromise.RetryOptions
+---@return Promise
+function Promise.retry(fn, options) end
+
+--- For a loop in an async function (or a coroutine, or on the main thread): the
+--- index of each element and its promise, in the order in which they settle.
+---
+---     for i, p in Promise.asCompleted(promises) do print(i, p:await()) end
+---
+--- Elements are those of the combinators, and are taken at once. A promise is
+--- given as it is, a promise is made for anything else. Leaving the loop lets go
+--- of the others; if the async call is cancelled in the loop, those are cancelled
+--- that nobody else waits for. Raises for what is no iterable, and any error in
+--- taking elements.
+---@param iterable cpromise.Iterable
+---@param ... any  the rest of what an iterator needs
+---@return fun(state: table): integer?, Promise? step
+---@return table state
+---@return nil
+---@return table closing
+function Promise.asCompleted(iterable, ...) end
+
+---@class cpromise.Semaphore
+local semaphore = {}
+
+--- A semaphore with `n` permits. Raises if `n` is no integer of at least 1, nor
+--- math.huge.
+---@param n integer
+---@return cpromise.Semaphore
+function Promise.semaphore(n) end
+
+--- A promise of a permit: of a function `release()` that gives it back, once.
+--- Who comes first is served first. The promise is pending at first even if a
+--- permit is free: it is fulfilled when no other job is left in the queue.
+---
+--- If the promise, or whoever waits for it, is cancelled before he gets the
+--- function, the permit goes to the next. (If nobody waits for a promise when it
+--- is fulfilled, the permit is that of who has the promise.)
+---@return Promise  of `fun()`
+function semaphore:acquire() end
+
+---@class cpromise.Channel
+---@overload fun(): ...
+local channel = {}
+
+--- A channel, which holds up to `capacity` values that nobody has asked for yet
+--- (0: each is handed over). It can be read by a generic `for`, with an await in
+--- each turn, which ends when the channel does:
+---
+---     for a, b in channel do print(a, b) end
+---
+--- Raises if `capacity` is no integer from 0, nor math.huge.
+---@param capacity? integer
+---@return cpromise.Channel
+function Promise.channel(capacity) end
+
+--- Send values: a promise that is fulfilled, with none, when they are accepted:
+--- when the channel has room for them or a receiver waits for them. Cancelled
+--- before that, they are not sent. It rejects if the channel is closed. Raises if
+--- the first value is nil, which is what the end looks like.
+---@param ... any  of which the first, if it is a promise or thenable, is followed by who receives it
+---@return Promise
+function channel:send(...) end
+
+--- A promise of the values that were sent first, or of none when the channel is
+--- closed and empty. Receivers are served in the order of their calls.
+---
+--- The promise is pending at first even if there are values: it is fulfilled when
+--- no other job is left in the queue. If it, or whoever waits for it, is cancelled
+--- before he gets the values, they go to the next.
+---@return Promise
+function channel:receive() end
+
+--- Let nothing more be sent. What was sent is still received, also that of
+--- senders who still wait. A second call does nothing.
+function channel:close() end
+
+---@class cpromise.Event
+local event = {}
+
+--- An event, which is not set.
+---@return cpromise.Event
+function Promise.event() end
+
+--- Let all who wait go on, in the order in which they came, and everybody who
+--- comes before the next `clear`.
+function event:set() end
+
+--- Let those wait who come from now on.
+function event:clear() end
+
+--- A promise that is fulfilled, with no value, when the event is set, or at once
+--- if it is.
+---@return Promise
+function event:wait() end
 
 
 -- Rejections nobody handles --------------------------------------------------

@@ -1,30 +1,42 @@
 --- Argument errors of the functions written in Lua, in the form of Lua's own.
 
+local core = require "cpromise.core"
+
 local check = {}
 
 -- A host may leave out the debug library.
 local getmetatable = debug and debug.getmetatable or getmetatable
 local getinfo = debug and debug.getinfo or function() end
 
--- The level of the innermost Lua function above the one that called `fail`:
--- nearly always 3, more if it was called through pcall.
+-- The level, for `raise`, of the innermost Lua function above the one that
+-- called into this module: nearly always 4, more if that was called through
+-- pcall.
 local function calling_level()
-  local level = 4
+  local level = 5
   local info = getinfo(level, "l")
   while info and info.currentline < 0 do
     level = level + 1
     info = getinfo(level, "l")
   end
-  return info and level - 1 or 3
+  return info and level - 1 or 4
+end
+
+-- Called by a function of this module, which a public function called: raise
+-- for that. As Lua does, it doesn't count the object of a method.
+local function raise(arg, name, message)
+  local info = getinfo(3, "n")
+  if info and info.namewhat == "method" then arg = arg - 1 end
+  local form = arg == 0 and "calling '%s' on bad self (%s)" or
+    ("bad argument #%d to '%%s' (%%s)"):format(arg)
+  error(form:format(name, message), calling_level())
 end
 
 --- Raise `bad argument` at the line that called the caller of this.
----@param arg integer  which argument
+---@param arg integer  which argument, counting the object of a method
 ---@param name string  the function's name
 ---@param message string
 function check.fail(arg, name, message)
-  error(("bad argument #%d to '%s' (%s)"):format(arg, name, message),
-    calling_level())
+  raise(arg, name, message)
 end
 
 --- Why `v` can't be an argument of the type `expected`: for `fail`.
@@ -47,6 +59,16 @@ function check.callable(v)
   return type(mt) == "table" and rawget(mt, "__call") ~= nil
 end
 
+--- Raise unless argument 1 is an object with that metatable.
+---@param self any
+---@param class table  with a `__name`
+---@param name string  the method's name
+function check.self(self, class, name)
+  if getmetatable(self) ~= class then
+    raise(1, name, check.expected(class.__name, self))
+  end
+end
+
 --- Why `v` is no time in seconds, or nil if it is one.
 ---@param v any
 ---@return string?
@@ -54,6 +76,54 @@ function check.not_seconds(v)
   if type(v) ~= "number" then return check.expected("number", v) end
   if v ~= v then return "not a number (NaN)" end
   if v < 0 then return "must not be negative" end
+end
+
+--- Why `v` is no number of things, or nil if it is: an integer from `least`
+--- on, or math.huge.
+---@param v any
+---@param least 0|1
+---@return string?
+function check.not_count(v, least)
+  if type(v) ~= "number" then return check.expected("number", v) end
+  if v ~= v then return "not a number (NaN)" end
+  if v < least then
+    return least == 0 and "must not be negative" or "must be at least 1"
+  end
+  if v ~= math.huge and not math.tointeger(v) then
+    return "number has no integer representation"
+  end
+end
+
+--- Why `v` is not callable, or nil if it is.
+---@param v any
+---@return string?
+function check.not_callable(v)
+  if not check.callable(v) then return check.expected("callable", v) end
+end
+
+--- Why `v` is no table of options, or nil if it is one, or nil itself.
+---@param v any
+---@param known table<string, fun(v: any): string?>  why a value is wrong
+---@return string?
+function check.not_options(v, known)
+  if v == nil then return end
+  if type(v) ~= "table" then return check.expected("table", v) end
+  for name in next, v do
+    if not known[name] then return ("unknown option '%s'"):format(name) end
+  end
+  for name, why_wrong in pairs(known) do
+    local value = v[name] -- may be inherited
+    local why = value ~= nil and why_wrong(value)
+    if why then return ("option '%s': %s"):format(name, why) end
+  end
+end
+
+--- Raise, at the line that called the caller of this, why one can't await
+--- there; if one can, do nothing.
+function check.can_await()
+  if core.canAwait() then return end
+  local _, why = pcall(core.await) -- has no position to tell
+  error(why, 3)
 end
 
 return check

@@ -1,9 +1,16 @@
 --- Promises with the semantics of ECMAScript. The functions are described in
 --- types/cpromise.lua, and the semantics in docs/semantics.md.
 
+local asCompleted = require "cpromise.as_completed"
+local channel = require "cpromise.channel"
 local core = require "cpromise.core"
+local event = require "cpromise.event"
 local loop = require "cpromise.loop"
+local map = require "cpromise.map"
 local promisify = require "cpromise.promisify"
+local retry = require "cpromise.retry"
+local scope = require "cpromise.scope"
+local semaphore = require "cpromise.semaphore"
 local time = require "cpromise.time"
 
 -- Tracebacks leave this library's files out.
@@ -27,8 +34,10 @@ local Promise = {
   allKeyed = core.allKeyed,
   allSettledKeyed = core.allSettledKeyed,
   isAggregate = core.isAggregate,
+
   shield = core.shield,
   isCancelled = core.isCancelled,
+  scope = scope,
 
   async = core.async,
   spawn = core.spawn,
@@ -43,7 +52,14 @@ local Promise = {
   loop = loop.get,
 
   delay = time.delay,
+  isTimeout = time.isTimeout,
   promisify = promisify,
+  map = map,
+  retry = retry,
+  asCompleted = asCompleted,
+  semaphore = semaphore,
+  channel = channel,
+  event = event,
 
   onUnhandledRejection = core.onUnhandledRejection,
 }
