@@ -1436,6 +1436,20 @@ describe("a reason", function()
   end)
 end)
 
+describe("the outcome that a scope takes from a promise", function()
+  it("is known when it has settled", function()
+    assert.same({1, nil, 3}, {core.unwrap(Promise.fulfill(1, nil, 3))})
+    local p = Promise.reject "reason"
+    p:catch(pass)
+    assert.same({false, "reason"}, {pcall(core.unwrap, p)})
+    local pending = Promise.withResolvers()
+    local ok, why = pcall(core.unwrap, pending)
+    assert.is_false(ok)
+    assert.matches("bad argument #1 to 'unwrap' %(pending%)", why)
+    drain()
+  end)
+end)
+
 describe("cancelling and the loop", function()
   it("wakes it", function()
     local woken = 0
