@@ -40,11 +40,31 @@ local function wait_for_others()
   return core.left() > 0 and pcall(queue)
 end
 
+-- Let the next few calls inside one another need no memory.
+local function make_room(depth)
+  if depth > 0 then make_room(depth - 1) end
+end
+
+local function serve(offer)
+  make_room(8)
+  return offer:serve()
+end
+
+-- Where memory lacks to serve the one whose turn it is, tell him.
+local function serve_or_reject(offer)
+  local ok, more = pcall(serve, offer)
+  if ok then return more end
+  local waiter = waiting.first(offer.waiters)
+  waiting.leave(waiter)
+  waiter.reject(more)
+  return true
+end
+
 function hand_out()
   queued = false
   local offer = waiting.first(offers)
   while offer and not wait_for_others() do
-    local more = offer:serve() -- raises for want of memory: it stands
+    local more = serve_or_reject(offer)
     waiting.leave(offer)
     if more then waiting.join(offers, offer) end
     offer = waiting.first(offers)
@@ -52,7 +72,8 @@ function hand_out()
 end
 
 --- Let `offer:serve()` be called when no other job is left, and again as long
---- as it returns true. It gives one thing to one promise, or does nothing.
+--- as it returns true. It gives one thing to the first of `offer.waiters`, or
+--- does nothing; if it raises, nothing has changed.
 ---@param offer table  an entry: see waiting.lua
 function handoff.offer(offer)
   if not offer.line then waiting.join(offers, offer) end
