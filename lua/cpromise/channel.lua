@@ -26,27 +26,19 @@ local function accept(channel, sender)
   resolve()
 end
 
-local function give(receiver, ...)
-  waiting.leave(receiver)
-  receiver.resolve(...)
-end
-
-local function give_item(receiver, item, ...)
-  waiting.leave(item)
-  give(receiver, ...)
-end
-
 -- Give the first values, or the end, to the first receiver: see handoff.lua.
 local function serve(channel)
   local receiver = waiting.first(channel.waiters)
   local item = waiting.first(channel.held)
-  if receiver and item then
-    give_item(receiver, item, table.unpack(item.values, 1, item.values.n))
+  if receiver and item then -- it may lack memory: change last
+    receiver.resolve(table.unpack(item.values, 1, item.values.n))
+    waiting.leave(item)
   elseif receiver and channel.closed then
-    give(receiver)
+    receiver.resolve()
   else
     return false
   end
+  waiting.leave(receiver)
   return true
 end
 

@@ -26,16 +26,17 @@ local handoff = {}
 -- The offers that stand. For all of them there is one job, since two would
 -- wait for each other.
 local offers = waiting.line()
-local queued = false
+local settled = core.fulfill()
+local job -- pending while it is queued, whatever comes of it
 local hand_out
 
 local function queue()
-  if queued then return end
-  core.queueMicrotask(hand_out)
-  queued = true
+  if job and job:status() == "pending" then return end
+  job = settled:next(hand_out)
 end
 
--- Where memory lacks to wait for the other jobs, don't.
+-- Where memory lacks to wait for the other jobs, don't. (Where it lacks for
+-- the job at all, offers stand until another is made.)
 local function wait_for_others()
   return core.left() > 0 and pcall(queue)
 end
@@ -46,7 +47,7 @@ local function make_room(depth)
 end
 
 local function serve(offer)
-  make_room(8)
+  make_room(30)
   return offer:serve()
 end
 
@@ -55,13 +56,14 @@ local function serve_or_reject(offer)
   local ok, more = pcall(serve, offer)
   if ok then return more end
   local waiter = waiting.first(offer.waiters)
-  waiting.leave(waiter)
+  if not waiter then return false end
   waiter.reject(more)
+  waiting.leave(waiter)
   return true
 end
 
 function hand_out()
-  queued = false
+  job = nil
   local offer = waiting.first(offers)
   while offer and not wait_for_others() do
     local more = serve_or_reject(offer)
