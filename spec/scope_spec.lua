@@ -443,6 +443,27 @@ describe("Promise.scope(fn)", function()
       assert.is_true(Promise.isCancelled(select(2, child:status())))
     end)
 
+    it("starts children that run jobs in which others end", function()
+      local gates, open = {}, {}
+      for i = 1, 3 do gates[i], open[i] = Promise.withResolvers() end
+      local own
+      local p = Promise.scope(function(scope)
+        own = scope
+        scope:spawn(await, gates[1])
+      end)
+      own:spawn(function()
+        own:spawn(await, gates[3])
+        open[1]()
+        Promise.drain()
+        await(gates[2])
+      end)
+      open[3]()
+      Promise.drain()
+      assert.equal("pending", (p:status()))
+      open[2]()
+      assert.equal("fulfilled", (outcome(p)))
+    end)
+
     it("raises for what is not callable", function()
       local ok, err
       outcome(Promise.scope(function(scope)
@@ -495,8 +516,10 @@ describe("Promise.scope(fn)", function()
     local gate, open = Promise.withResolvers()
     local weak = setmetatable({}, {__mode = "k"})
     local p = Promise.scope(function(scope)
-      for _ = 1, 100 do
-        weak[scope:spawn(function() await(1) end)] = true
+      for i = 1, 100 do
+        local child = scope:spawn(function() await(1) end)
+        weak[child] = true
+        if i % 2 == 0 then child:cancel() end
       end
       await(gate)
     end)
