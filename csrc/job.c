@@ -230,6 +230,16 @@ static void to_next (lua_State *L) {
 }
 
 
+/* Whether the rejected promise at 'idx' was cancelled. */
+static int is_cancellation (lua_State *L, int idx) {
+  int is;
+  lua_getiuservalue(L, idx, SLOT_VALUE);
+  is = cp_args_is_tagged(L, lua_gettop(L), CTX_CANCELLATION_MT);
+  lua_pop(L, 1);
+  return is;
+}
+
+
 int cp_left (lua_State *L) {
   const Context *ctx = cp_context(L);
   lua_Integer jobs = ctx->batch;
@@ -237,11 +247,11 @@ int cp_left (lua_State *L) {
   const Promise *p;
   lua_settop(L, 0);
   lua_getiuservalue(L, CONTEXT, CTX_JOBS);
-  for (; (p = lua_touserdata(L, -1)) != NULL; to_next(L))
+  for (; (p = lua_touserdata(L, 1)) != NULL; to_next(L))
     jobs += p->state == STATE_PENDING ? 1 : p->waiters;
   lua_getiuservalue(L, CONTEXT, CTX_REJECTIONS);
-  for (; (p = lua_touserdata(L, -1)) != NULL; to_next(L))
-    rejections += !(p->flags & FLAG_HANDLED);
+  for (; (p = lua_touserdata(L, 2)) != NULL; to_next(L))
+    rejections += !(p->flags & FLAG_HANDLED) && !is_cancellation(L, 2);
   lua_pushinteger(L, jobs);
   lua_pushinteger(L, rejections);
   return 2;
