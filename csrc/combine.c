@@ -64,6 +64,10 @@ static void complete (lua_State *L, Promise *aggregate, int idx) {
     lua_getiuservalue(L, CONTEXT, CTX_AGGREGATE_MT);
     lua_getiuservalue(L, idx, SLOT_VALUE);
     lua_pcall(L, 2, 1, 0); /* the error, or that memory ran out */
+    if (aggregate->state != STATE_PENDING) { /* cancelled by a finalizer */
+      lua_pop(L, 1);
+      return;
+    }
   }
   else
     lua_getiuservalue(L, idx, SLOT_VALUE);
@@ -140,10 +144,10 @@ static int record (lua_State *L, State state) {
 
 /* The aggregate takes the outcome of this element. */
 static void end (lua_State *L, const Promise *node, Promise *aggregate) {
-  Outcome outcome = SETTLED;
+  Outcome outcome;
   if (node->flags & FLAG_PLAIN) {
     lua_pushvalue(L, AT_SOURCE);
-    cp_fulfill(L, aggregate, AT_AGGREGATE, 1);
+    outcome = cp_fulfill(L, aggregate, AT_AGGREGATE, 1);
   }
   else
     outcome = cp_resolve_as(L, aggregate, AT_AGGREGATE, AT_SOURCE);
@@ -158,6 +162,7 @@ run_element (lua_State *L, const Promise *node, Promise *aggregate) {
   int plain = node->flags & FLAG_PLAIN;
   State state = plain ? STATE_FULFILLED : (State)source->state;
   Act act = rules[aggregate->kind - KIND_ALL][state == STATE_REJECTED];
+  int is_known;
   if (act == END) {
     end(L, node, aggregate);
     return;
@@ -166,7 +171,10 @@ run_element (lua_State *L, const Promise *node, Promise *aggregate) {
     lua_pushvalue(L, AT_SOURCE);
   else
     cp_promise_first(L, source, AT_SOURCE);
-  if (act == KEEP || record(L, state))
+  is_known = act == KEEP || record(L, state);
+  if (aggregate->state != STATE_PENDING)
+    return; /* cancelled by a finalizer */
+  if (is_known)
     store(L, node, aggregate);
   else { /* out of memory */
     cp_promise_settle(L, aggregate, AT_AGGREGATE, STATE_REJECTED);

@@ -102,8 +102,7 @@ int cp_Promise_fulfill (lua_State *L) {
   int n = lua_gettop(L);
   Promise *p = cp_promise_new(L, KIND_PLAIN);
   lua_insert(L, 1);
-  cp_fulfill(L, p, 1, n);
-  cp_host_finish(L, SETTLED, p, 1); /* rejected, if memory has run out */
+  cp_host_finish(L, cp_fulfill(L, p, 1, n), p, 1);
   return 1;
 }
 

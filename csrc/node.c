@@ -60,6 +60,17 @@ unsigned int cp_ring_take (lua_State *L, Promise *p, int idx) {
 }
 
 
+void cp_ring_move (lua_State *L, Promise *p, int idx, int to) {
+  Promise *heir = cp_node_at(L, to);
+  cp_assert(heir->waiters == 0);
+  lua_getiuservalue(L, idx, SLOT_REACTIONS);
+  lua_setiuservalue(L, to, SLOT_REACTIONS);
+  cp_node_clear(L, idx, SLOT_REACTIONS);
+  heir->waiters = p->waiters;
+  p->waiters = 0;
+}
+
+
 /* Replace the object on the top by the one before the object 'node' in the
    ring that it is the last one of. [-1, +1, -] */
 static void find_previous (lua_State *L, const void *node) {

@@ -239,9 +239,11 @@ static int is_inert (lua_State *L, int idx) {
 }
 
 
-/* Keep the promise whose outcome the node takes at the end: the settled one, or
-   what it was given when its handler cancelled it. [-0, +0, -] */
+/* The handler has run: keep the promise whose outcome the node takes at the
+   end, the settled one, or what it was given when its handler cancelled it. A
+   cancellation from now on replaces that. [-0, +0, -] */
 static void keep_original (lua_State *L, Promise *node) {
+  node->kind = KIND_FINALLY_WAIT;
   if (node->flags & FLAG_DIVERTED) {
     node->flags &= (unsigned short)~FLAG_DIVERTED;
     lua_getiuservalue(L, AT_NODE, SLOT_SOURCE);
@@ -285,7 +287,10 @@ static Outcome follow_original (lua_State *L, Promise *node) {
     cp_promise_settle(L, node, AT_NODE, STATE_REJECTED);
     return SETTLED;
   }
+  node->kind = KIND_PASS;
   cp_resolve_as(L, cp_node_at(L, idx), idx, AT_WORK);
+  if (node->state != STATE_PENDING) /* a getter has cancelled it */
+    return LEFT;
   cp_node_clear(L, AT_NODE, SLOT_VALUE);
   return wait_for(L, node, idx, KIND_PASS);
 }

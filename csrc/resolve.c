@@ -30,19 +30,34 @@ int cp_resolve_pack (lua_State *L) {
 }
 
 
-static void fulfill_packed (lua_State *L, Promise *p, int idx, int n) {
-  lua_pushcfunction(L, cp_resolve_pack);
-  lua_insert(L, -n - 1);
-  if (lua_pcall(L, n, 1, 0) == LUA_OK) {
-    p->flags |= FLAG_PACKED;
-    cp_promise_settle(L, p, idx, STATE_FULFILLED);
-  }
-  else
-    cp_promise_settle(L, p, idx, STATE_REJECTED); /* out of memory */
+/* Lock p before code of the user's may run: nothing resolves it any more, and
+   a cancellation rejects it at once, whatever it was. After that code, look at
+   its state. */
+static void lock (Promise *p) {
+  p->generation++;
+  p->kind = KIND_PLAIN;
 }
 
 
-void cp_fulfill (lua_State *L, Promise *p, int idx, int n) {
+/* Packing may run finalizers. */
+static Outcome fulfill_packed (lua_State *L, Promise *p, int idx, int n) {
+  int ok;
+  lock(p);
+  lua_pushcfunction(L, cp_resolve_pack);
+  lua_insert(L, -n - 1);
+  ok = lua_pcall(L, n, 1, 0) == LUA_OK; /* if not, memory has run out */
+  if (p->state != STATE_PENDING) {
+    lua_pop(L, 1);
+    return LEFT;
+  }
+  if (ok)
+    p->flags |= FLAG_PACKED;
+  cp_promise_settle(L, p, idx, ok ? STATE_FULFILLED : STATE_REJECTED);
+  return SETTLED;
+}
+
+
+Outcome cp_fulfill (lua_State *L, Promise *p, int idx, int n) {
   if (n == 1)
     cp_promise_settle(L, p, idx, STATE_FULFILLED);
   else if (n == 0) {
@@ -51,11 +66,12 @@ void cp_fulfill (lua_State *L, Promise *p, int idx, int n) {
     cp_promise_settle(L, p, idx, STATE_FULFILLED);
   }
   else if (lua_checkstack(L, 2))
-    fulfill_packed(L, p, idx, n);
+    return fulfill_packed(L, p, idx, n);
   else {
     lua_pop(L, n);
     cp_promise_refuse(L, p, idx, CTX_NO_MEMORY);
   }
+  return SETTLED;
 }
 
 /* }================================================================ */
@@ -179,27 +195,35 @@ follow_promise (lua_State *L, Promise *p, int idx, int target) {
 }
 
 
+/* Resolve with the object at 'first', the first of the values on the top, which
+   is no promise of ours; what looking at it gave stands above. [-n, +any, -] */
+static Outcome
+take_object (lua_State *L, Promise *p, int idx, int first, Shape shape) {
+  switch (shape) {
+    case SHAPE_THENABLE:
+      cp_node_set(L, idx, SLOT_VALUE, first);
+      return lock_in(L, p, idx, KIND_THENABLE);
+    case SHAPE_ERROR:
+      cp_trace_reject(L, p, idx);
+      return SETTLED;
+    default:
+      return cp_fulfill(L, p, idx, lua_gettop(L) - first + 1);
+  }
+}
+
+
 /* Resolve with the object at 'first', the first of n values. [-n, +0, -] */
 static Outcome
 resolve_with_object (lua_State *L, Promise *p, int idx, int first) {
-  Outcome outcome;
-  p->generation++;
+  Outcome outcome = LEFT;
+  lock(p);
   if (cp_promise_test(L, cp_context(L), first) != NULL)
     outcome = follow_promise(L, p, idx, first);
-  else
-    switch (cp_resolve_look(L, first)) {
-      case SHAPE_THENABLE:
-        cp_node_set(L, idx, SLOT_VALUE, first);
-        outcome = lock_in(L, p, idx, KIND_THENABLE);
-        break;
-      case SHAPE_ERROR:
-        cp_trace_reject(L, p, idx);
-        outcome = SETTLED;
-        break;
-      default:
-        cp_fulfill(L, p, idx, lua_gettop(L) - first + 1);
-        return SETTLED;
-    }
+  else {
+    Shape shape = cp_resolve_look(L, first);
+    if (p->state == STATE_PENDING) /* no getter has cancelled it */
+      outcome = take_object(L, p, idx, first, shape);
+  }
   lua_settop(L, first - 1);
   return outcome;
 }
@@ -214,8 +238,7 @@ Outcome cp_resolve_slow (lua_State *L, Promise *p, int idx, int n) {
   }
   if (n > 0 && (lua_istable(L, first) || lua_isuserdata(L, first)))
     return resolve_with_object(L, p, idx, first);
-  cp_fulfill(L, p, idx, n);
-  return SETTLED;
+  return cp_fulfill(L, p, idx, n);
 }
 
 

@@ -38,7 +38,7 @@ Outcome cp_resolve_as (lua_State *L, Promise *p, int idx, int source);
 
 /* Fulfil the pending p, at 'idx', with the n values on the top, whatever they
    are; or reject it if memory runs out. [-n, +0, -] */
-void cp_fulfill (lua_State *L, Promise *p, int idx, int n);
+Outcome cp_fulfill (lua_State *L, Promise *p, int idx, int n);
 
 /* Replace all that is on the stack by one table, {[0] = how many, ...}: the
    VALUE of an object with FLAG_PACKED. [-n, +1, m] */

@@ -1,0 +1,1588 @@
+--- What cancelling does to the lists, counts and slots of the core; in every
+--- state, from inside everything else, at great depth.
+
+local Promise = require "cpromise"
+local core = require "cpromise.core"
+local helper = require "spec.helper"
+
+local await, pawait = Promise.await, Promise.pawait
+local drain, outcome = helper.drain, helper.outcome
+
+local function pass(...) return ... end
+local function never() error "must not run" end
+
+local function is_cancelled(p)
+  local state, reason = p:status()
+  return state == "rejected" and Promise.isCancelled(reason)
+end
+
+--- A list, and a function that makes functions that add a label to it.
+local function logger()
+  local log = {}
+  return log, function(label)
+    return function() log[#log + 1] = label end
+  end
+end
+
+--- Reports of errors that nobody handled, during a block.
+local function reports(block)
+  local list = helper.unhandled(block)
+  for i, report in ipairs(list) do list[i] = report.reason end
+  return list
+end
+
+--- Call `f` for each order of the numbers from 1 to n.
+local function each_order(n, f, order, used)
+  order, used = order or {}, used or {}
+  if #order == n then return f(order) end
+  for i = 1, n do
+    if not used[i] then
+      used[i], order[#order + 1] = true, i
+      each_order(n, f, order, used)
+      used[i], order[#order] = nil, nil
+    end
+  end
+end
+
+--- Call `f` from a finalizer as soon as anything is allocated.
+local function due(f)
+  collectgarbage "stop"
+  setmetatable({}, {__gc = f})
+  collectgarbage("incremental", 1, 1000, 1)
+  collectgarbage "restart"
+end
+
+local function litter(n)
+  for _ = 1, n do local _ = {} end
+end
+
+describe("the ring of a promise whose reactions are cancelled", function()
+  --- Makers of a promise that waits for p, and says so when it goes on.
+  local kinds = {
+    next = function(p, f) return p:next(f) end,
+    await = function(p, f)
+      return Promise.spawn(function() f(await(p)) end)
+    end,
+    all = function(p, f)
+      local all = Promise.all {p}
+      all:next(f)
+      return all
+    end,
+    shield = function(p, f)
+      local shield = Promise.shield(p)
+      shield:next(f)
+      return shield
+    end,
+  }
+
+  for name, make in pairs(kinds) do
+    it("keeps the others in order, whichever leave: " .. name, function()
+      for n = 1, 4 do
+        for leaving = 1, n do
+          each_order(n, function(order)
+            local p, resolve = Promise.withResolvers()
+            local keep = p:next(pass)
+            local log, note = logger()
+            local expected, made = {}, {}
+            for i = 1, n do made[i] = make(p, note(i)) end
+            for i = 1, leaving do made[order[i]]:cancel() end
+            -- some more join who is left
+            for i = n + 1, n + 2 do made[i] = make(p, note(i)) end
+            for i = leaving + 1, n do expected[#expected + 1] = order[i] end
+            table.sort(expected)
+            expected[#expected + 1] = n + 1
+            expected[#expected + 1] = n + 2
+            resolve()
+            drain()
+            assert.same(expected, log)
+            assert.equal("fulfilled", keep:status())
+            for i = 1, leaving do
+              assert.is_true(is_cancelled(made[order[i]]))
+            end
+          end)
+        end
+      end
+    end)
+  end
+
+  it("cancels the promise when the last one leaves, not before", function()
+    for n = 1, 5 do
+      each_order(math.min(n, 4), function(order)
+        local p = Promise.withResolvers()
+        local made = {}
+        for i = 1, n do made[i] = p:next(never) end
+        for _, i in ipairs(order) do made[i]:cancel() end
+        assert.equal(n > 4 and "pending" or "rejected", p:status())
+        drain()
+      end)
+    end
+  end)
+
+  it("links nothing of those that left", function()
+    local p = Promise.withResolvers()
+    local calls = {}
+    for i = 1, 4 do calls[i] = Promise.spawn(await, p) end
+    -- each is in the queue now, alone or the last one
+    for i = 1, 4 do
+      calls[i]:cancel()
+      assert.equal(i, (core.left()))
+    end
+    drain()
+    assert.equal(0, (core.left()))
+    for i = 1, 2 do calls[i] = Promise.spawn(await, p) end
+    drain()
+  end)
+
+  it("has no link in a ring of one", function()
+    local p = Promise.withResolvers()
+    local first, second = Promise.spawn(await, p), Promise.spawn(await, p)
+    first:cancel()
+    drain()
+    second:cancel()
+    assert.equal(1, (core.left()))
+    drain()
+    assert.is_true(is_cancelled(second))
+    assert.is_true(is_cancelled(p))
+  end)
+
+  it("holds none of those that left", function()
+    local p = Promise.withResolvers()
+    local q = Promise.withResolvers()
+    local stays = q:next(pass)
+    local weak = setmetatable({}, {__mode = "k"})
+    local function make()
+      local alone = p:next(never)
+      local beside = q:next(never)
+      weak[alone], weak[beside] = true, true
+      alone:cancel()
+      beside:cancel()
+    end
+    make()
+    drain()
+    helper.collect()
+    assert.is_nil(next(weak))
+    assert.is_true(is_cancelled(p))
+    assert.equal("pending", q:status())
+    assert.equal("pending", stays:status())
+  end)
+
+  it("is swept of the dead when somebody asks who waits", function()
+    local p = Promise.withResolvers()
+    local dead = {}
+    for i = 1, 7 do
+      dead[i] = Promise.race {p, Promise.resolve(i)}
+    end
+    drain()
+    local derived = p:next(never)
+    derived:cancel()
+    assert.is_true(is_cancelled(p))
+    for i = 1, 7 do assert.same({"fulfilled", i}, {dead[i]:status()}) end
+  end)
+
+  it("keeps who waits behind the dead", function()
+    local p, resolve = Promise.withResolvers()
+    Promise.race {p, 1}
+    drain()
+    local waits = Promise.race {p}
+    local derived = p:next(never)
+    derived:cancel()
+    assert.equal("pending", p:status())
+    resolve "value"
+    assert.same({"fulfilled", "value"}, {outcome(waits)})
+  end)
+end)
+
+describe("who waits without a place in a ring", function()
+  --- n promises that are to follow p; their jobs have not run.
+  local function followers(p, n)
+    local list = {}
+    for i = 1, n do list[i] = Promise.new(function(r) r(p) end) end
+    return list
+  end
+
+  it("counts, before it has started to follow", function()
+    local p = Promise.withResolvers()
+    local follower = followers(p, 1)[1]
+    p:next(never):cancel()
+    assert.equal("pending", p:status())
+    drain()
+    p:next(never):cancel()
+    assert.equal("pending", p:status())
+    follower:cancel()
+    assert.is_true(is_cancelled(p))
+    assert.is_true(is_cancelled(follower))
+  end)
+
+  it("leaves, before it has started to follow", function()
+    local p = Promise.withResolvers()
+    local list = followers(p, 2)
+    list[1]:cancel()
+    assert.equal("pending", p:status())
+    assert.is_true(is_cancelled(list[1]))
+    list[2]:cancel()
+    assert.is_true(is_cancelled(p))
+    assert.is_true(is_cancelled(list[2]))
+    drain()
+    assert.equal(0, (core.left()))
+  end)
+
+  it("leaves what has settled meanwhile", function()
+    local p, resolve = Promise.withResolvers()
+    local follower = followers(p, 1)[1]
+    local seen
+    follower:catch(function() seen = true end)
+    resolve(1)
+    follower:cancel()
+    drain()
+    assert.is_true(seen)
+    assert.same({"fulfilled", 1}, {p:status()})
+  end)
+
+  it("is counted up to more than the counter holds", function()
+    for _, n in ipairs {254, 255, 256, 257, 600} do
+      local p = Promise.withResolvers()
+      local list = followers(p, n)
+      p:next(never):cancel()
+      assert.equal("pending", p:status())
+      for i = 1, n - 1 do list[i]:cancel() end
+      p:next(never):cancel()
+      assert.equal("pending", p:status())
+      drain()
+      p:next(never):cancel()
+      assert.equal("pending", p:status())
+      list[n]:cancel()
+      -- of so many nobody knows when the last one has left
+      assert.equal(n < 255, is_cancelled(p))
+    end
+  end)
+
+  it("counts, on the main thread", function()
+    local p, resolve = Promise.withResolvers()
+    local derived = p:next(never)
+    Promise.queueMicrotask(function()
+      derived:cancel()
+      assert.equal("pending", p:status())
+      resolve "value"
+    end)
+    assert.equal("value", await(p))
+    local q = Promise.withResolvers()
+    assert.has_error(function() await(q) end)
+    q:next(never):cancel()
+    assert.is_true(is_cancelled(q))
+  end)
+end)
+
+describe("a hook", function()
+  it("runs once, in order, with the reason that its promise gets", function()
+    local log = {}
+    local p, _, _, onCancel = Promise.withResolvers()
+    for i = 1, 5 do
+      onCancel(function(...)
+        log[#log + 1] = i
+        log.reason = ...
+        assert.equal(1, select("#", ...))
+        assert.equal("pending", p:status())
+      end)
+    end
+    assert.same({}, reports(function() assert.is_true(p:cancel "why") end))
+    assert.same({1, 2, 3, 4, 5, reason = select(2, p:status())}, log)
+    assert.equal("why", log.reason.reason)
+    assert.is_false(p:cancel())
+    drain()
+    assert.equal(5, #log)
+  end)
+
+  it("is given by every kind of executor", function()
+    for _, make in pairs {
+      function(add)
+        return Promise.new(function(_, _, onCancel) add(onCancel) end)
+      end,
+      function(add)
+        return Promise.new(function(...) add((select(3, ...))) end)
+      end,
+      function(add)
+        return Promise.new(function(_, _, onCancel, more)
+          assert.is_nil(more)
+          add(onCancel)
+        end)
+      end,
+      function(add)
+        return Promise.new(setmetatable({}, {
+          __call = function(_, _, _, onCancel) add(onCancel) end,
+        }))
+      end,
+    } do
+      local ran = 0
+      make(function(onCancel)
+        onCancel(function() ran = ran + 1 end)
+      end):cancel()
+      assert.equal(1, ran)
+    end
+  end)
+
+  it("finds its promise locked", function()
+    local p, resolve, reject, onCancel = Promise.withResolvers()
+    onCancel(function()
+      resolve "too late"
+      assert.equal("pending", p:status())
+      reject "too late"
+      assert.equal("pending", p:status())
+      assert.is_false(p:cancel "again")
+      onCancel(never)
+    end)
+    assert.same({}, reports(function() assert.is_true(p:cancel()) end))
+    assert.is_true(is_cancelled(p))
+    assert.is_nil(select(2, p:status()).reason)
+  end)
+
+  it("that raises is reported, and the others run", function()
+    local ran = 0
+    local p, _, _, onCancel = Promise.withResolvers()
+    onCancel(function() error("one", 0) end)
+    onCancel(function() ran = ran + 1 end)
+    onCancel(function() error("three", 0) end)
+    local list = helper.unhandled(function() p:cancel() end)
+    assert.equal("one", list[1].reason)
+    assert.is_nil(list[1].promise)
+    assert.matches("cancel_internals_spec", list[1].traceback)
+    assert.equal("three", list[2].reason)
+    assert.equal(2, #list)
+    assert.equal(1, ran)
+    assert.is_true(is_cancelled(p))
+  end)
+
+  it("can't await, and what runs after it can", function()
+    local why
+    local p, _, _, onCancel = Promise.withResolvers()
+    onCancel(function() why = select(2, pcall(await, 1)) end)
+    p:cancel()
+    assert.matches("can't await", why)
+    assert.equal(1, await(1))
+    p, _, _, onCancel = Promise.withResolvers()
+    onCancel(function() why = select(2, pcall(await, 2)) end)
+    local call = Promise.spawn(function()
+      p:cancel()
+      return await(2)
+    end)
+    assert.matches("can't await", why)
+    assert.same({"fulfilled", 2}, {outcome(call)})
+  end)
+
+  it("is nothing to a promise that has settled", function()
+    local p, resolve, _, onCancel = Promise.withResolvers()
+    resolve "value"
+    onCancel(never)
+    assert.same({"fulfilled", "value"}, {p:status()})
+    assert.is_false(p:cancel())
+    local q, _, reject, onCancelQ = Promise.withResolvers()
+    reject "reason"
+    onCancelQ(never)
+    assert.same({"rejected", "reason"}, {q:status()})
+    q:catch(pass)
+    drain()
+  end)
+
+  it("is nothing to a promise that was resolved to follow", function()
+    for _, target in ipairs {
+      (Promise.withResolvers()),
+      {next = pass},
+      {next = function(_, resolve) resolve(Promise.withResolvers()) end},
+    } do
+      local p, resolve, _, onCancel = Promise.withResolvers()
+      onCancel(never)
+      resolve(target)
+      onCancel(never)
+      drain()
+      onCancel(never)
+      assert.same({}, reports(function() assert.is_true(p:cancel()) end))
+      assert.is_true(is_cancelled(p))
+    end
+  end)
+
+  it("is dropped when its promise is resolved or settles", function()
+    local weak = setmetatable({}, {__mode = "k"})
+    local kept = {}
+    local pending = Promise.withResolvers()
+    for _, value in ipairs {1, pending, {next = pass}} do
+      local p, resolve, _, onCancel = Promise.withResolvers()
+      local function hook() return p, weak end
+      weak[hook] = true
+      onCancel(hook)
+      resolve(value)
+      kept[#kept + 1] = p
+    end
+    local p, _, _, onCancel = Promise.withResolvers()
+    local function hook() return p, weak end
+    weak[hook] = true
+    onCancel(hook)
+    p:cancel()
+    kept[#kept + 1] = p
+    drain()
+    p, onCancel, hook = nil, nil, nil -- luacheck: ignore
+    helper.collect()
+    assert.is_nil(next(weak))
+    assert.equal(4, #kept)
+  end)
+
+  it("may settle everything else", function()
+    local log, note = logger()
+    local p, _, _, onCancel = Promise.withResolvers()
+    local q, resolveQ = Promise.withResolvers()
+    local derived = p:next(never)
+    derived:catch(note "derived")
+    q:next(note "q")
+    onCancel(function()
+      derived:cancel()
+      resolveQ()
+      Promise.drain()
+      helper.collect()
+      log[#log + 1] = "hook"
+    end)
+    p:cancel()
+    drain()
+    assert.same({"derived", "q", "hook"}, log)
+    assert.is_true(is_cancelled(p))
+  end)
+
+  it("may give the next promise upstream somebody who waits", function()
+    local p, resolve = Promise.withResolvers()
+    local inner, _, _, onCancel = Promise.withResolvers()
+    local all = Promise.all {inner, p}
+    local waits
+    onCancel(function() waits = p:next(pass) end)
+    all:cancel()
+    assert.is_true(is_cancelled(inner))
+    assert.equal("pending", p:status())
+    resolve(5)
+    assert.same({"fulfilled", 5}, {outcome(waits)})
+  end)
+
+  it("may settle the next promise upstream", function()
+    local p, resolve = Promise.withResolvers()
+    local inner, _, _, onCancel = Promise.withResolvers()
+    onCancel(function() resolve "by the hook" end)
+    Promise.all({inner, p}):cancel()
+    assert.is_true(is_cancelled(inner))
+    assert.same({"fulfilled", "by the hook"}, {outcome(p)})
+  end)
+
+  it("may cancel the aggregate around it, and its elements", function()
+    local promises, seen = {}, {}
+    for i = 1, 4 do
+      local onCancel, _
+      promises[i], _, _, onCancel = Promise.withResolvers()
+      onCancel(function()
+        seen[#seen + 1] = i
+        for _, p in ipairs(promises) do p:cancel() end
+      end)
+    end
+    local all = Promise.all(promises)
+    all:cancel()
+    assert.same({1, 2, 3, 4}, seen)
+    for i = 1, 4 do assert.is_true(is_cancelled(promises[i])) end
+  end)
+
+  it("may close, resume and start coroutines", function()
+    local gate, _, _, onCancel = Promise.withResolvers()
+    local co, own, later
+    local closed = 0
+    local function close()
+      return setmetatable({}, {__close = function() closed = closed + 1 end})
+    end
+    local call = Promise.spawn(function()
+      co = coroutine.running()
+      local _ <close> = close()
+      return await(gate)
+    end)
+    own = coroutine.create(function()
+      local _ <close> = close()
+      await(Promise.withResolvers())
+    end)
+    coroutine.resume(own)
+    onCancel(function()
+      coroutine.resume(co, "not this")
+      coroutine.close(co)
+      coroutine.resume(own, "not this")
+      coroutine.close(own)
+      later = Promise.spawn(function() return await(1) end)
+    end)
+    assert.is_true(call:cancel "why")
+    assert.equal(2, closed)
+    assert.equal("pending", call:status())
+    drain()
+    assert.is_true(is_cancelled(call))
+    assert.equal("why", select(2, call:status()).reason)
+    assert.same({"fulfilled", 1}, {later:status()})
+  end)
+
+  it("may run out of a finalizer", function()
+    local p, _, _, onCancel = Promise.withResolvers()
+    local ran = 0
+    onCancel(function() ran = ran + 1 end)
+    due(function() p:cancel() end)
+    litter(10)
+    helper.collect()
+    collectgarbage("incremental", 200, 100, 13)
+    assert.equal(1, ran)
+    assert.is_true(is_cancelled(p))
+  end)
+
+  it("is refused if it is not callable", function()
+    local p, _, _, onCancel = Promise.withResolvers()
+    assert.has_error(function() onCancel(1) end)
+    assert.has_error(function() onCancel() end)
+    assert.is_true(p:cancel())
+  end)
+end)
+
+describe("cancelling between settling and the turn", function()
+  local log, note, p, resolve, reject
+  before_each(function()
+    log, note = logger()
+    p, resolve, reject = Promise.withResolvers()
+  end)
+
+  --- What waits for p, by name: a promise whose code must not run.
+  local waiting = {
+    next = function() return p:next(never) end,
+    catch = function() return p:catch(never) end,
+    both = function() return p:next(never, never) end,
+    pass = function() return p:next() end,
+    shield = function() return Promise.shield(p) end,
+    follower = function()
+      local f = Promise.new(function(r) r(p) end)
+      drain()
+      return f
+    end,
+    all = function() return Promise.all {p} end,
+    any = function() return Promise.any {p} end,
+    race = function() return Promise.race {p} end,
+    allSettled = function() return Promise.allSettled {p} end,
+    allKeyed = function() return Promise.allKeyed {a = p} end,
+    await = function()
+      return Promise.spawn(function()
+        await(p)
+        never()
+      end)
+    end,
+  }
+
+  for name, make in pairs(waiting) do
+    for _, how in ipairs {"resolve", "reject"} do
+      it(("skips its reaction: %s, %s"):format(name, how), function()
+        local settle = how == "resolve" and function() resolve "value" end
+          or function() reject "reason" end
+        p:next(note "before", note "before")
+        local w = make()
+        w:next(note "ok", note "cancelled")
+        p:next(note "after", note "after")
+        settle()
+        assert.is_true(w:cancel())
+        assert.is_false(w:cancel())
+        drain()
+        assert.is_true(is_cancelled(w))
+        table.sort(log)
+        assert.same({"after", "before", "cancelled"}, log)
+        assert.not_equal("pending", p:status())
+        assert.equal(0, drain())
+      end)
+
+      it(("skips it in the running batch: %s, %s"):format(name, how),
+      function()
+        local settle = how == "resolve" and function() resolve "value" end
+          or function() reject "reason" end
+        local w
+        local function cancel()
+          log[#log + 1] = "before"
+          assert.is_true(w:cancel())
+          helper.collect()
+        end
+        p:next(cancel, cancel)
+        w = make()
+        w:next(note "ok", note "cancelled")
+        p:next(note "after", note "after")
+        settle()
+        drain()
+        assert.is_true(is_cancelled(w))
+        table.sort(log)
+        assert.same({"after", "before", "cancelled"}, log)
+        assert.equal(0, drain())
+      end)
+
+      it(("skips it alone in the queue: %s, %s"):format(name, how),
+      function()
+        if how == "resolve" then resolve "value" else reject "reason" end
+        p:catch(pass)
+        drain()
+        if name == "follower" then return end
+        local first = Promise.resolve():next(note "before")
+        local w = make()
+        w:next(note "ok", note "cancelled")
+        Promise.resolve():next(note "after")
+        assert.is_true(w:cancel())
+        assert.is_false(w:cancel())
+        drain()
+        assert.is_true(is_cancelled(w))
+        table.sort(log)
+        assert.same({"after", "before", "cancelled"}, log)
+        assert.equal("fulfilled", first:status())
+        assert.equal(0, drain())
+      end)
+    end
+  end
+
+  it("runs a finally all the same", function()
+    for _, settled in ipairs {true, false} do
+      p, resolve = Promise.withResolvers()
+      if settled then
+        resolve "value"
+        drain()
+      end
+      local ran = 0
+      local w = p:finally(function(...)
+        ran = ran + 1
+        assert.equal(0, select("#", ...))
+      end)
+      resolve "value"
+      assert.is_true(w:cancel())
+      assert.is_false(w:cancel())
+      assert.equal("pending", w:status())
+      drain()
+      assert.equal(1, ran)
+      assert.is_true(is_cancelled(w))
+    end
+  end)
+
+  it("runs a finally of the running batch all the same", function()
+    local w
+    local ran = 0
+    p:next(function() w:cancel() end)
+    w = p:finally(function() ran = ran + 1 end)
+    resolve "value"
+    drain()
+    assert.equal(1, ran)
+    assert.is_true(is_cancelled(w))
+  end)
+
+  it("reports what was abandoned, and only that", function()
+    local unhandled = reports(function()
+      resolve "value"
+      core.abandon(p:next(never), "queued")
+      local w
+      local q, resolveQ = Promise.withResolvers()
+      q:next(function() core.abandon(w, "in the batch") end)
+      w = q:next(never)
+      resolveQ()
+      core.abandon(Promise.withResolvers(), "pending")
+      p:next(never):cancel()
+      Promise.withResolvers():cancel()
+    end)
+    table.sort(unhandled)
+    assert.same({"in the batch", "pending", "queued"}, unhandled)
+  end)
+
+  it("leaves the rest to a later drain", function()
+    p:next(note "first")
+    local w = p:next(never)
+    w:catch(note "cancelled")
+    local x = Promise.spawn(function()
+      local ok, why = pawait(p)
+      log[#log + 1] = not ok and Promise.isCancelled(why) and "raised"
+    end)
+    p:next(note "last")
+    resolve()
+    assert.equal(1, Promise.drain(1))
+    w:cancel()
+    x:cancel()
+    assert.equal(1, Promise.drain(1))
+    assert.same({"first", "raised"}, log)
+    drain()
+    assert.same({"first", "raised", "last", "cancelled"}, log)
+  end)
+end)
+
+describe("cancelling from inside", function()
+  it("its own handler settles once", function()
+    local function thenable() return {next = never} end
+    for _, finish in ipairs {pass, error, thenable} do
+      for _, method in ipairs {"next", "catch"} do
+        local source = method == "next" and Promise.resolve()
+          or Promise.reject()
+        local w, ran
+        w = source[method](source, function()
+          assert.is_true(w:cancel())
+          assert.is_false(w:cancel())
+          return finish "late"
+        end)
+        w:next(never, function() ran = true end)
+        assert.same({}, reports(drain))
+        assert.is_true(is_cancelled(w))
+        assert.is_true(ran)
+      end
+    end
+  end)
+
+  it("its own finally handler rejects when that is done", function()
+    local gate, open = Promise.withResolvers()
+    for _, finish in ipairs {
+      pass, function() return gate end, function() return {} end,
+      function() return setmetatable({}, {}) end,
+    } do
+      local w
+      w = Promise.resolve("value"):finally(function()
+        assert.is_true(w:cancel())
+        assert.is_false(w:cancel())
+        return finish()
+      end)
+      drain()
+      open()
+      drain()
+      assert.is_true(is_cancelled(w))
+    end
+    local w
+    w = Promise.resolve():finally(function()
+      w:cancel()
+      error("late", 0)
+    end)
+    w:catch(pass)
+    assert.same({"rejected", "late"}, {outcome(w)})
+  end)
+
+  it("its own finally handler costs no tick", function()
+    local gate, open = Promise.withResolvers()
+    local log, note = logger()
+    local w
+    w = Promise.resolve():finally(function()
+      w:cancel()
+      return gate
+    end)
+    w:catch(note "cancelled")
+    Promise.resolve():finally(function() return gate end):next(note "not")
+    drain()
+    open()
+    drain()
+    assert.same({"cancelled", "not"}, log)
+  end)
+
+  it("a finally that waits for its result waits on", function()
+    local gate, open = Promise.withResolvers()
+    local w = Promise.resolve("value"):finally(function() return gate end)
+    drain()
+    assert.is_true(w:cancel "why")
+    assert.is_false(w:cancel())
+    drain()
+    assert.equal("pending", w:status())
+    assert.equal("pending", gate:status())
+    open()
+    drain()
+    assert.is_true(is_cancelled(w))
+    assert.equal("why", select(2, w:status()).reason)
+
+    local refused, _, fail = Promise.withResolvers()
+    w = Promise.resolve("value"):finally(function() return refused end)
+    drain()
+    w:cancel()
+    fail "reason"
+    w:catch(pass)
+    assert.same({"rejected", "reason"}, {outcome(w)})
+  end)
+
+  it("a finally whose handler has run is cancelled when that is done",
+  function()
+    for jobs, left in ipairs {3, 1} do
+      local log, note = logger()
+      local w = Promise.resolve("value"):finally(pass)
+      w:next(never, note "cancelled")
+      Promise.drain(jobs)
+      assert.is_true(w:cancel())
+      assert.is_false(w:cancel())
+      assert.equal(jobs == 1 and "pending" or "rejected", (w:status()))
+      assert.equal(left, drain())
+      assert.is_true(is_cancelled(w))
+      assert.same({"cancelled"}, log)
+    end
+  end)
+
+  it("a cancelled finally that waits for a promise settles with it",
+  function()
+    -- It must not be taken for one that is diverted still.
+    local gate, open = Promise.withResolvers()
+    local p = Promise.withResolvers()
+    local w = p:finally(function() return gate end)
+    assert.is_true(w:cancel())
+    drain()
+    assert.equal("pending", w:status())
+    open()
+    assert.equal(2, drain())
+    assert.is_true(is_cancelled(w))
+  end)
+
+  it("the executor", function()
+    local cancel
+    local p = Promise.new(function(resolve, _, onCancel)
+      onCancel(function() cancel = "hook" end)
+      resolve "value"
+    end)
+    assert.is_false(p:cancel())
+    assert.is_nil(cancel)
+  end)
+
+  it("a thenable's method settles once", function()
+    for _, finish in ipairs {pass, error} do
+      local p, ran
+      p = Promise.resolve {next = function(_, resolve, reject)
+        assert.is_true(p:cancel())
+        resolve "late"
+        reject "late"
+        finish "late"
+      end}
+      p:catch(function() ran = true end)
+      assert.same({}, reports(drain))
+      assert.is_true(is_cancelled(p))
+      assert.is_true(ran)
+    end
+  end)
+
+  it("a thenable before and after its method has run", function()
+    for jobs = 0, 1 do
+      local log, note = logger()
+      local resolve
+      local p = Promise.resolve {next = function(_, r) resolve = r end}
+      p:next(never, note "cancelled")
+      Promise.drain(jobs)
+      assert.is_true(p:cancel())
+      assert.is_false(p:cancel())
+      assert.same({1, 0}, {core.left()}) -- it is in the queue once
+      if resolve then resolve "late" end
+      drain()
+      assert.is_true(is_cancelled(p))
+      assert.equal(jobs == 1, resolve ~= nil)
+      assert.same({"cancelled"}, log)
+    end
+  end)
+
+  it("an iterator, a getter, a hook for reports, a microtask", function()
+    local log, note = logger()
+    local function made()
+      local p = Promise.withResolvers()
+      p:catch(note "x")
+      return p
+    end
+    local p, q, r, s = made(), made(), made(), made()
+    Promise.all(function() p:cancel() end)
+    Promise.resolve(setmetatable({}, {__index = function() q:cancel() end}))
+    local previous = Promise.onUnhandledRejection(function() r:cancel() end)
+    Promise.reject()
+    Promise.queueMicrotask(function() s:cancel() end)
+    drain()
+    Promise.onUnhandledRejection(previous)
+    assert.same({"x", "x", "x", "x"}, log)
+  end)
+
+  it("a finalizer, while its reasons are made", function()
+    for n = 0, 60 do
+      local p, resolve = Promise.withResolvers()
+      local how = n % 2 == 0 and function() resolve "settled" end
+        or function() p:cancel "finalizer" end
+      due(how)
+      litter(n % 20)
+      local did = p:cancel "caller"
+      helper.collect()
+      collectgarbage("incremental", 200, 100, 13)
+      local state, value = p:status()
+      if did then
+        assert.equal("caller", value.reason)
+      elseif n % 2 == 0 then
+        assert.same({"fulfilled", "settled"}, {state, value})
+      else
+        assert.equal("finalizer", value.reason)
+      end
+    end
+    drain()
+  end)
+
+  it("a finalizer, while a hook is added", function()
+    for n = 0, 100 do
+      local p, resolve, _, onCancel = Promise.withResolvers()
+      due(function() resolve "settled" end)
+      litter(n % 10)
+      onCancel(pass)
+      onCancel(pass)
+      helper.collect()
+      collectgarbage("incremental", 200, 100, 13)
+      assert.same({"fulfilled", "settled"}, {p:status()})
+    end
+  end)
+end)
+
+describe("a cancelled call", function()
+  local gate, open
+  before_each(function() gate, open = Promise.withResolvers() end)
+
+  it("raises the cancellation once, at the await it waits in", function()
+    local log = {}
+    local call = Promise.spawn(function()
+      log[#log + 1] = select(2, pcall(await, gate))
+      log[#log + 1] = await(Promise.resolve "next")
+      log[#log + 1] = await "value"
+      return "end"
+    end)
+    assert.is_true(call:cancel "why")
+    assert.is_false(call:cancel())
+    assert.is_true(is_cancelled(gate))
+    assert.equal("pending", call:status())
+    assert.same({"fulfilled", "end"}, {outcome(call)})
+    assert.equal(select(2, gate:status()), log[1])
+    assert.same({"next", "value"}, {log[2], log[3]})
+  end)
+
+  it("raises where it awaits a plain value, or what has settled", function()
+    for _, value in ipairs {false, 1, "text", Promise.resolve(1)} do
+      for _, wait in ipairs {await, pawait} do
+        local seen
+        local call = Promise.spawn(function()
+          seen = table.pack(pcall(wait, value))
+          local ok, again = pcall(await, value)
+          return ok, again
+        end)
+        assert.is_true(call:cancel())
+        drain()
+        local ok, why = seen[1], seen[2]
+        if wait == pawait then ok, why = seen[2], seen[3] end
+        assert.is_false(ok)
+        assert.is_true(Promise.isCancelled(why))
+        local state, first = call:status()
+        assert.same({"fulfilled", true}, {state, first})
+      end
+    end
+  end)
+
+  it("is not overtaken by what its await waited for", function()
+    local shared = gate:next(pass) -- somebody else waits
+    local seen
+    local call = Promise.spawn(function()
+      seen = {pawait(gate)}
+      return pawait(gate)
+    end)
+    call:cancel()
+    assert.equal("pending", gate:status())
+    open "value"
+    drain()
+    assert.is_false(seen[1])
+    assert.same({"fulfilled", true, "value"}, {call:status()})
+    assert.same({"fulfilled", "value"}, {shared:status()})
+  end)
+
+  it("is raised at the next await if it runs", function()
+    local call, seen
+    local other = Promise.withResolvers()
+    local shared = Promise.withResolvers()
+    local keep = shared:next(pass)
+    for i, value in ipairs {other, shared, 1, Promise.resolve(2)} do
+      call = Promise.spawn(function()
+        await(nil)
+        assert.is_true(call:cancel(i))
+        assert.is_false(call:cancel())
+        seen = {pawait(value)}
+        return pawait(3)
+      end)
+      drain()
+      assert.is_false(seen[1])
+      assert.equal(i, seen[2].reason)
+      assert.same({"fulfilled", true, 3}, {call:status()})
+    end
+    assert.is_true(is_cancelled(other))
+    assert.equal("pending", shared:status())
+    assert.equal("pending", keep:status())
+  end)
+
+  it("is raised in its turn, not before", function()
+    local log, note = logger()
+    local call
+    call = Promise.spawn(function()
+      await(nil)
+      Promise.queueMicrotask(note "queued before")
+      call:cancel()
+      Promise.queueMicrotask(note "queued too")
+      pawait(gate)
+      log[#log + 1] = "raised"
+    end)
+    drain()
+    assert.same({"queued before", "queued too", "raised"}, log)
+  end)
+
+  it("handles the rejection of what it was to await next", function()
+    local call
+    assert.same({}, reports(function()
+      call = Promise.spawn(function()
+        await(nil)
+        call:cancel()
+        await(Promise.reject "handled")
+      end)
+      drain()
+    end))
+    assert.is_true(is_cancelled(call))
+  end)
+
+  it("is forgotten when the body ends first", function()
+    local call
+    call = Promise.spawn(function()
+      await(nil)
+      call:cancel()
+      return gate
+    end)
+    drain()
+    assert.equal("pending", call:status())
+    assert.is_true(call:cancel "now it follows")
+    assert.equal("now it follows", select(2, call:status()).reason)
+    assert.is_true(is_cancelled(gate))
+    drain()
+
+    call = Promise.spawn(function()
+      await(nil)
+      call:cancel()
+      error("mine", 0)
+    end)
+    call:catch(pass)
+    assert.same({"rejected", "mine"}, {outcome(call)})
+
+    call = Promise.spawn(function()
+      await(nil)
+      call:cancel()
+      coroutine.yield()
+    end)
+    call:catch(pass)
+    drain()
+    assert.matches("can't yield", select(2, call:status()))
+  end)
+
+  it("holds its reason no longer when the body has ended", function()
+    local weak = setmetatable({}, {__mode = "k"})
+    local call
+    call = Promise.spawn(function()
+      await(nil)
+      local reason = {}
+      weak[reason] = true
+      call:cancel(reason)
+      return "value"
+    end)
+    drain()
+    helper.collect()
+    assert.is_nil(next(weak))
+    assert.same({"fulfilled", "value"}, {call:status()})
+  end)
+
+  it("that follows what it has returned is cancelled as any", function()
+    local call = Promise.spawn(function()
+      await(nil)
+      return gate
+    end)
+    drain()
+    call:cancel()
+    assert.is_true(is_cancelled(call))
+    assert.is_true(is_cancelled(gate))
+  end)
+
+  it("before it has started is raised at its first await", function()
+    local calls, log = {}, {}
+    local function nest(n)
+      calls[n] = Promise.spawn(function()
+        if n < 100 then nest(n + 1) end
+        log[n] = table.pack(pawait(gate))
+        return n
+      end)
+    end
+    nest(1)
+    local last = #calls
+    assert.is_true(last < 100)
+    assert.is_true(calls[last]:cancel "early")
+    assert.is_false(calls[last]:cancel())
+    assert.equal("pending", calls[last]:status())
+    drain()
+    assert.equal(100, #calls)
+    assert.is_false(log[last][1])
+    assert.equal("early", log[last][2].reason)
+    assert.same({"fulfilled", last}, {calls[last]:status()})
+    assert.equal("pending", calls[last - 1]:status())
+    open()
+    drain()
+    assert.is_true(log[last - 1][1])
+  end)
+
+  it("whose coroutine is closed rejects with the cancellation", function()
+    local co
+    local call = Promise.spawn(function()
+      co = coroutine.running()
+      await(gate)
+    end)
+    coroutine.close(co)
+    assert.is_true(call:cancel "why")
+    drain()
+    assert.equal("why", select(2, call:status()).reason)
+    assert.is_true(is_cancelled(gate))
+
+    call = Promise.spawn(function()
+      co = coroutine.running()
+      await(1)
+    end)
+    call:cancel "why"
+    coroutine.close(co)
+    drain()
+    assert.equal("why", select(2, call:status()).reason)
+  end)
+
+  it("goes on in its turn only, whoever resumes it", function()
+    local co, seen
+    local call = Promise.spawn(function()
+      co = coroutine.running()
+      seen = table.pack(pawait(gate))
+    end)
+    call:cancel()
+    assert.is_true(coroutine.resume(co, "not this"))
+    assert.is_nil(seen)
+    drain()
+    assert.equal(2, seen.n)
+    assert.is_true(Promise.isCancelled(seen[2]))
+  end)
+
+  it("keeps errors in flight when it awaits in __close", function()
+    local call = Promise.spawn(function()
+      local _ <close> = setmetatable({}, {__close = function()
+        assert.is_false(pawait(gate))
+      end})
+      error "boom"
+    end)
+    call:cancel()
+    call:catch(pass)
+    drain()
+    assert.matches("boom", select(2, call:status()))
+    assert.matches("cancel_internals_spec", call:traceback())
+  end)
+
+  it("that can't be resumed leaves the next await alone", function()
+    local call = Promise.spawn(function() return await(gate) end)
+    call:catch(pass)
+    call:cancel()
+    local function recurse() string.gsub("x", "x", recurse) end
+    local drained
+    assert.is_false(xpcall(recurse, function()
+      drained = drained or Promise.drain()
+    end))
+    assert.same({"rejected", "C stack overflow"}, {call:status()})
+    local light = debug.upvalueid(recurse, 1) -- nearly looks like a promise
+    local own
+    coroutine.wrap(function() own = await(light) end)()
+    local other = Promise.spawn(function() return await(light) end)
+    drain()
+    assert.equal(light, own)
+    assert.same({"fulfilled", light}, {other:status()})
+  end)
+
+  it("that waits for a generator raises in that", function()
+    local seen, after
+    local generator = Promise.wrap(function()
+      seen = table.pack(pawait(gate))
+      after = await "after"
+      coroutine.yield(1)
+    end)
+    local call = Promise.spawn(function()
+      return generator(), await "outside"
+    end)
+    assert.is_true(call:cancel "why")
+    assert.is_true(is_cancelled(gate))
+    drain()
+    assert.is_false(seen[1])
+    assert.equal("why", seen[2].reason)
+    assert.equal("after", after)
+    assert.same({"fulfilled", 1, "outside"}, {call:status()})
+  end)
+
+  it("that waits for a generator's generator raises in that", function()
+    local seen
+    local inner = Promise.wrap(function()
+      local _ <close> = setmetatable({}, {__close = function()
+        seen = seen .. await " closes"
+      end})
+      local ok, why = pcall(await, 1)
+      seen = not ok and why.reason
+      await(gate)
+    end)
+    local outer = Promise.wrap(function() inner() end)
+    local call = Promise.spawn(function() outer() end)
+    call:cancel "why"
+    drain()
+    assert.equal("why", seen)
+    assert.is_false(call:cancel "again")
+    assert.equal("pending", call:status())
+    open()
+    drain()
+    assert.equal("why closes", seen)
+    assert.equal("fulfilled", call:status())
+  end)
+
+  it("that waits for a closed generator leaves others alone", function()
+    local co
+    local generator = Promise.wrap(function()
+      co = coroutine.running()
+      await(gate)
+    end)
+    local call = Promise.spawn(function()
+      local ok, why = pcall(generator)
+      return ok, why, await(1)
+    end)
+    call:cancel()
+    coroutine.close(co)
+    drain()
+    local state, ok, why, one = call:status()
+    assert.same({"fulfilled", false, 1}, {state, ok, one})
+    assert.matches("dead coroutine", why)
+  end)
+end)
+
+describe("an aggregate that is cancelled", function()
+  local names = {"all", "allSettled", "any", "race"}
+
+  --- By name, functions that combine the promises of a list.
+  local combine = {}
+  for _, name in ipairs(names) do
+    combine[name] = Promise[name]
+    combine[name .. " of an iterator"] = function(list)
+      return Promise[name](ipairs(list))
+    end
+  end
+  for _, name in ipairs {"allKeyed", "allSettledKeyed"} do
+    combine[name] = function(list)
+      local keyed = {}
+      for i, p in ipairs(list) do keyed["k" .. i] = p end
+      return Promise[name](keyed)
+    end
+  end
+
+  for name, make in pairs(combine) do
+    it("lets go of its elements: " .. name, function()
+      for n = 1, 6 do
+        local alone, shared, keep = {}, {}, {}
+        local list = {}
+        for i = 1, n do
+          alone[i] = Promise.withResolvers()
+          shared[i] = Promise.withResolvers()
+          keep[i] = shared[i]:next(pass)
+          list[#list + 1] = alone[i]
+          list[#list + 1] = shared[i]
+          list[#list + 1] = "plain"
+          list[#list + 1] = alone[i] -- twice
+        end
+        local p = make(list)
+        local seen
+        p:catch(function(why) seen = why end)
+        assert.is_true(p:cancel())
+        assert.is_false(p:cancel())
+        local why = select(2, p:status())
+        for i = 1, n do
+          assert.same({"rejected", why}, {alone[i]:status()})
+          assert.equal("pending", shared[i]:status())
+          keep[i]:cancel()
+          assert.is_true(is_cancelled(shared[i]))
+        end
+        assert.same({}, reports(drain))
+        assert.equal(why, seen)
+        assert.equal(0, (core.left()))
+      end
+    end)
+
+    it("after some have settled: " .. name, function()
+      local p, resolve = Promise.withResolvers()
+      local first, settle = Promise.withResolvers()
+      local all = make {first, p}
+      settle(1)
+      local did = all:cancel()
+      assert.is_true(did)
+      assert.is_true(is_cancelled(p))
+      assert.same({"fulfilled", 1}, {first:status()})
+      resolve(2)
+      drain()
+      assert.is_true(is_cancelled(all))
+    end)
+  end
+
+  it("cancels them in their order", function()
+    for _, name in ipairs(names) do
+      local log, list = {}, {}
+      for i = 1, 40 do
+        list[i] = Promise.new(function(_, _, onCancel)
+          onCancel(function() log[#log + 1] = i end)
+        end)
+      end
+      Promise[name](ipairs(list)):cancel()
+      for i = 1, 40 do assert.equal(i, log[i]) end
+    end
+  end)
+
+  it("leaves alone what is no element but a result", function()
+    local p = Promise.withResolvers()
+    local q, resolve = p:next(pass), nil
+    q:next(pass)
+    local pending = Promise.withResolvers()
+    local all = Promise.all {Promise.fulfill(q), Promise.fulfill(p),
+      Promise.fulfill(io.stdout), pending}
+    drain()
+    all:cancel()
+    assert.is_true(is_cancelled(pending))
+    assert.equal("pending", p:status())
+    assert.equal("pending", q:status())
+    assert.is_nil(resolve)
+    q:cancel()
+    assert.is_true(is_cancelled(p))
+  end)
+
+  it("lets go of the losers only, when it settles", function()
+    for _, name in ipairs {"race", "any"} do
+      local loser, resolve = Promise.withResolvers()
+      local p = Promise[name] {loser, Promise.resolve(1)}
+      assert.same({"fulfilled", 1}, {outcome(p)})
+      assert.equal("pending", loser:status())
+      assert.is_false(p:cancel())
+      resolve()
+    end
+  end)
+
+  it("whose elements are aggregates goes on to theirs", function()
+    local leaves = {}
+    local function leaf()
+      local p = Promise.withResolvers()
+      leaves[#leaves + 1] = p
+      return p
+    end
+    local tree = Promise.all {
+      Promise.any {leaf(), Promise.race {leaf(), leaf()}},
+      leaf():next(pass),
+      Promise.allSettled {Promise.shield(leaf()), leaf()},
+      Promise.allKeyed {a = leaf(), b = Promise.all {leaf()}},
+    }
+    tree:cancel()
+    local still = {}
+    for i, p in ipairs(leaves) do
+      if not is_cancelled(p) then still[#still + 1] = i end
+    end
+    assert.same({5}, still)
+  end)
+end)
+
+describe("a reason", function()
+  it("is the same for all that are cancelled with it", function()
+    local p = Promise.withResolvers()
+    local q = p:next(pass)
+    local r = Promise.all {q}
+    r:cancel "why"
+    local why = select(2, r:status())
+    assert.equal(why, select(2, q:status()))
+    assert.equal(why, select(2, p:status()))
+    local s = Promise.withResolvers()
+    s:cancel(why)
+    assert.equal(why, select(2, s:status()))
+    assert.is_false(Promise.isCancelled(setmetatable({}, {})))
+    assert.is_false(Promise.isCancelled({}))
+    assert.is_false(Promise.isCancelled(nil))
+  end)
+
+  it("of 'abandon' is for that promise only", function()
+    local p = Promise.withResolvers()
+    local q = Promise.all {p:next(pass)}
+    q:catch(pass)
+    assert.is_true(core.abandon(q, "reason"))
+    assert.is_false(core.abandon(q, "again"))
+    assert.same({"rejected", "reason"}, {q:status()})
+    assert.is_true(is_cancelled(p))
+    assert.equal("reason", select(2, p:status()).reason)
+    drain()
+    local call = Promise.spawn(function()
+      return select(2, pawait(Promise.withResolvers()))
+    end)
+    core.abandon(call, "given up")
+    assert.same({"fulfilled", "given up"}, {outcome(call)})
+  end)
+
+  it("of a block that an error leaves is not the error", function()
+    local p
+    pcall(function()
+      local q <close> = Promise.withResolvers()
+      p = q
+      error "boom"
+    end)
+    assert.is_true(is_cancelled(p))
+    assert.is_nil(select(2, p:status()).reason)
+  end)
+
+  it("is written as text", function()
+    local function text(...)
+      local p = Promise.withResolvers()
+      p:cancel(...)
+      return tostring(select(2, p:status()))
+    end
+    assert.equal("the promise was cancelled", text())
+    assert.equal("the promise was cancelled: why", text "why")
+    assert.equal("the promise was cancelled: false", text(false))
+  end)
+
+  it("is of no rejection that somebody should have handled", function()
+    assert.same({}, reports(function()
+      local p = Promise.withResolvers()
+      p:next(never):finally(pass)
+      p:cancel()
+      local q = Promise.withResolvers()
+      Promise.all({q:next(never)}):cancel()
+      Promise.spawn(await, (Promise.withResolvers())):cancel()
+    end))
+  end)
+end)
+
+describe("the outcome that a scope takes from a promise", function()
+  it("is known when it has settled", function()
+    assert.same({1, nil, 3}, {core.unwrap(Promise.fulfill(1, nil, 3))})
+    local p = Promise.reject "reason"
+    p:catch(pass)
+    assert.same({false, "reason"}, {pcall(core.unwrap, p)})
+    local pending = Promise.withResolvers()
+    local ok, why = pcall(core.unwrap, pending)
+    assert.is_false(ok)
+    assert.matches("bad argument #1 to 'unwrap' %(pending%)", why)
+    drain()
+  end)
+end)
+
+describe("cancelling and the loop", function()
+  it("wakes it", function()
+    local woken = 0
+    core.setWake(function()
+      woken = woken + 1
+      return true
+    end)
+    local p = Promise.withResolvers()
+    p:catch(pass)
+    assert.equal(0, woken)
+    p:cancel()
+    assert.equal(1, woken)
+    drain()
+    core.setWake()
+  end)
+
+  it("of what has settled allocates nothing", function()
+    local alloc = require "support.alloc"
+    local state <close> = alloc.open()
+    assert(state:run [[
+      local Promise = require "cpromise"
+      local p = Promise.resolve(1)
+      function try() return p:cancel() end
+      try()
+    ]])
+    local ok, did = state:run("return try()")
+    local before = state:count()
+    assert(state:run [[
+      try = function() return true end
+      try()
+    ]])
+    assert.same({true, false}, {ok, did})
+    state:run("return try()")
+    assert.equal(state:count(), before)
+  end)
+end)
+
+describe("a great depth of what is cancelled", function()
+  local million = helper.scaled(1000000)
+  local many = helper.scaled(100000)
+  after_each(helper.collect)
+
+  it("is fine for a chain", function()
+    local head, _, _, onCancel = Promise.withResolvers()
+    local ran = 0
+    onCancel(function() ran = ran + 1 end)
+    local p = head
+    for _ = 1, million do p = p:next(never) end
+    assert.is_true(p:cancel())
+    assert.equal(1, ran)
+    assert.is_true(is_cancelled(head))
+    drain()
+  end)
+
+  it("is fine for calls that await each other", function()
+    local p = Promise.withResolvers()
+    local head = p
+    for _ = 1, many do
+      local q = p
+      p = Promise.spawn(function() await(q) end)
+    end
+    p:cancel()
+    assert.is_true(is_cancelled(head))
+    drain()
+    assert.is_true(is_cancelled(p))
+  end)
+
+  it("is fine for promises that follow each other", function()
+    for _, started in ipairs {true, false} do
+      local p = Promise.withResolvers()
+      local head = p
+      for _ = 1, many do
+        local q = p
+        p = Promise.new(function(resolve) resolve(q) end)
+      end
+      if started then drain() end
+      p:cancel()
+      assert.is_true(is_cancelled(head))
+      drain()
+    end
+  end)
+
+  it("is fine for nested aggregates", function()
+    local p = Promise.withResolvers()
+    local head = p
+    for i = 1, many do
+      p = i % 2 == 0 and Promise.all {p} or Promise.race {p, p}
+    end
+    p:cancel()
+    assert.is_true(is_cancelled(head))
+    drain()
+  end)
+
+  it("is fine for as many elements", function()
+    local list = {}
+    local one = Promise.withResolvers()
+    for i = 1, many do
+      list[2 * i - 1] = one
+      list[2 * i] = Promise.withResolvers()
+    end
+    Promise.all(list):cancel()
+    for _, p in ipairs(list) do
+      if not is_cancelled(p) then assert.is_true(is_cancelled(p)) end
+    end
+    drain()
+  end)
+
+  it("is fine for siblings that leave in order", function()
+    local p = Promise.withResolvers()
+    local list = {}
+    for i = 1, many do list[i] = p:next(never) end
+    for i = 1, many do list[i]:cancel() end
+    assert.is_true(is_cancelled(p))
+    drain()
+  end)
+
+  it("keeps nothing of what was cancelled", function()
+    local p = Promise.withResolvers()
+    p:next(pass)
+    local function round()
+      for _ = 1, 1000 do
+        p:next(never):cancel()
+        Promise.race({p}):cancel()
+        Promise.spawn(await, p):cancel()
+        Promise.new(function(resolve) resolve(p) end):cancel()
+      end
+      drain()
+      helper.collect()
+    end
+    round()
+    local before = collectgarbage "count"
+    round()
+    assert.is_true(collectgarbage "count" - before < 20)
+    assert.equal("pending", p:status())
+  end)
+end)
