@@ -37,7 +37,7 @@ local function observe(job, i, call)
 end
 
 local function finish_if_complete(job)
-  if job.completed ~= job.total or job.over then return end
+  if job.completed ~= job.total then return end
   job.over = true
   job.results.n = job.total
   job.resolve(job.results)
