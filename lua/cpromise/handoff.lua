@@ -38,7 +38,7 @@ end
 -- Where memory lacks to wait for the other jobs, don't. (Where it lacks for
 -- the job at all, offers stand until another is made.)
 local function wait_for_others()
-  return core.left() > 0 and pcall(queue)
+  return not core.idle() and pcall(queue)
 end
 
 -- Let the next few calls inside one another need no memory.
