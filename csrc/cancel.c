@@ -222,6 +222,7 @@ Outcome cp_cancel_let_go (lua_State *L, Promise *p) {
     Promise *source = waits_for(L, node);
     if (source != NULL) {
       cp_ring_remove(L, source, node + 1, node);
+      is_left(L, source, node + 1);
       lua_settop(L, node);
       look_later(L);
     }

@@ -270,6 +270,12 @@ int cp_left (lua_State *L) {
 }
 
 
+int cp_idle (lua_State *L) {
+  lua_pushboolean(L, !has_jobs(cp_context(L)));
+  return 1;
+}
+
+
 int cp_inside (lua_State *L) {
   const Context *ctx = cp_context(L);
   lua_pushboolean(L, ctx->draining || ctx->driven != NULL || ctx->busy > 0);

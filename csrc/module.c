@@ -81,6 +81,7 @@ const luaL_Reg cp_functions[] = {
   {"awaitLoop", cp_awaitLoop},
   {"report", cp_report},
   {"left", cp_left},
+  {"idle", cp_idle},
   {"inside", cp_inside},
   {NULL, NULL},
 };

@@ -37,10 +37,12 @@ void cp_ring_append (lua_State *L, Promise *p, int idx, int node) {
     lua_setiuservalue(L, node, SLOT_LINK);
     lua_pushvalue(L, node);
     lua_setiuservalue(L, -2, SLOT_LINK);
-    lua_pop(L, 1);
+    lua_copy(L, node, -1);
   }
+  else
+    lua_pushvalue(L, node);
   p->waiters++;
-  cp_node_set(L, idx, SLOT_REACTIONS, node);
+  lua_setiuservalue(L, idx, SLOT_REACTIONS);
 }
 
 

@@ -273,11 +273,13 @@ describe("onCancel", function()
   end)
 
   it("drops its hooks when the promise settles", function()
-    local hook = setmetatable({}, {__call = error})
-    local weak = setmetatable({hook}, {__mode = "v"})
+    local weak = setmetatable({}, {__mode = "v"})
     local p, resolve, _, on_cancel = Promise.withResolvers()
-    on_cancel(hook)
-    hook = nil
+    do
+      local hook = setmetatable({}, {__call = error})
+      weak[1] = hook
+      on_cancel(hook)
+    end
     resolve(1)
     helper.collect()
     assert.is_nil(weak[1])

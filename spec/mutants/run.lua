@@ -114,7 +114,10 @@ local function order_specs(mutant)
     assert(exists(name), name)
     add(name)
   end
-  local last = {"gc", "memory", "luv", "linecount", "examples", "documents"}
+  local last = {
+    "gc", "memory", "abuse", "model", "random_order", "scope_trees", "soak",
+    "luv", "linecount", "examples", "documents", "mutants",
+  }
   for _, name in ipairs(last) do
     last[("spec/%s_spec.lua"):format(name)] = true
   end

@@ -3,101 +3,104 @@
 --- then settled or cancelled the very promise, it settled twice, or its
 --- results were stored where none were any more.
 
-local helper = require "spec.helper"
-local Promise = require "cpromise"
+local alloc = require "support.alloc"
 
-local function pass() end
+--- In a Lua state of its own, where collecting takes no time, settle what
+--- `make` returns, with a finalizer that comes at another moment each time.
+local function try(code)
+  local state <close> = alloc.open()
+  assert(state:run([[
+    local Promise = require "cpromise"
+    Promise.onUnhandledRejection(function() end)
 
---- Call `f` from a finalizer as soon as anything is allocated.
-local function due(f)
-  collectgarbage "stop"
-  setmetatable({}, {__gc = f})
-  collectgarbage("incremental", 1, 1000, 1)
-  collectgarbage "restart"
+    -- Call `f` from a finalizer as soon as anything is allocated.
+    local function due(f)
+      collectgarbage "stop"
+      setmetatable({}, {__gc = f})
+      collectgarbage("incremental", 1, 1000, 1)
+      collectgarbage "restart"
+    end
+
+    local function collect()
+      collectgarbage()
+      collectgarbage("incremental", 200, 100, 13)
+    end
+
+    local function rounds(round)
+      for n = 0, 300 do
+        round(function()
+          for _ = 1, n % 20 do local _ = {} end
+        end)
+      end
+    end
+  ]] .. code))
 end
 
 describe("a promise that a finalizer settles while it settles", function()
-  local previous
-  before_each(function()
-    previous = Promise.onUnhandledRejection(pass)
-    helper.collect()
-  end)
-  after_each(function()
-    collectgarbage("incremental", 200, 100, 13)
-    helper.drain()
-    Promise.onUnhandledRejection(previous)
-  end)
-
-  --- Some rounds; the finalizer comes at another moment each time.
-  local function try(round)
-    for n = 0, 200 do round(n % 20) end
-  end
-
-  local function litter(n)
-    for _ = 1, n do local _ = {} end
-  end
-
   it("is resolved once, with several values", function()
-    try(function(n)
-      local p, resolve = Promise.withResolvers()
-      local seen = 0
-      p:next(function() seen = seen + 1 end)
-      due(function() resolve "finalizer" end)
-      litter(n)
-      resolve(1, 2, 3)
-      local state, first = p:status()
-      assert.equal("fulfilled", state)
-      assert.is_true(first == 1 or first == "finalizer")
-      helper.drain()
-      assert.equal(first, select(2, p:status()))
-      assert.equal(1, seen)
-    end)
+    try [[
+      rounds(function(litter)
+        local p, resolve = Promise.withResolvers()
+        local seen = 0
+        p:next(function() seen = seen + 1 end)
+        due(function() resolve "finalizer" end)
+        litter()
+        resolve(1, 2, 3)
+        local state, first = p:status()
+        assert(state == "fulfilled")
+        assert(first == 1 or first == "finalizer")
+        collect()
+        Promise.drain()
+        assert(select(2, p:status()) == first)
+        assert(seen == 1)
+      end)
+    ]]
   end)
 
-  for name, make in pairs {
-    ["resolved with several values"] = function()
+  --- Code that returns a promise, and the function that settles it.
+  for name, code in pairs {
+    ["resolved with several values"] = [[
       local p, resolve = Promise.withResolvers()
       return p, function() resolve(1, 2, 3) end
-    end,
-    ["of a handler that returns several values"] = function()
+    ]],
+    ["of a handler that returns several values"] = [[
       return Promise.resolve():next(function() return 1, 2, 3 end),
-        helper.drain
-    end,
-    ["of an async call that returns several values"] = function()
+        Promise.drain
+    ]],
+    ["of an async call that returns several values"] = [[
       return Promise.spawn(function()
         Promise.await(nil)
         return 1, 2, 3
-      end), helper.drain
-    end,
-    ["of any"] = function()
+      end), Promise.drain
+    ]],
+    ["of any"] = [[
       return Promise.any {Promise.reject(1), Promise.reject(2)},
-        helper.drain
-    end,
-    ["of allSettled"] = function()
-      return Promise.allSettled {1, Promise.resolve(2)}, helper.drain
-    end,
+        Promise.drain
+    ]],
+    ["of allSettled"] = [[
+      return Promise.allSettled {1, Promise.resolve(2)}, Promise.drain
+    ]],
   } do
     it("is cancelled or not: one " .. name, function()
-      try(function(n)
-        local p, settle = make()
-        local seen, told = 0, nil
-        local function note() seen = seen + 1 end
-        p:next(note, note)
-        due(function() told = p:cancel() end)
-        litter(n)
-        settle()
-        helper.drain()
-        local state, reason = p:status()
-        assert.not_equal("pending", state)
-        if told then
-          assert.is_true(Promise.isCancelled(reason))
-        elseif told == nil then
-          helper.collect()
-          assert.is_false(told)
-        end
-        assert.equal(1, seen)
-        assert.equal(0, helper.drain())
-      end)
+      try("local function make() " .. code .. [[ end
+        rounds(function(litter)
+          local p, settle = make()
+          local seen, told = 0, nil
+          local function note() seen = seen + 1 end
+          p:next(note, note)
+          due(function() told = p:cancel() end)
+          litter()
+          settle()
+          Promise.drain()
+          local state, reason = p:status()
+          assert(state ~= "pending")
+          collect()
+          assert(told ~= nil)
+          assert(not told or Promise.isCancelled(reason))
+          assert(seen == 1)
+          assert(Promise.drain() == 0)
+        end)
+      ]])
     end)
   end
 end)
