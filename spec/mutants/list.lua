@@ -823,8 +823,8 @@ return {
     specs = "cancel_internals",
     equivalent = "nothing holds a dead node, so nothing sees its slots"},
   {"batch: runs a reaction that was cancelled", "job.c",
-    "  if (node->state != STATE_PENDING) /* cancelled", "  if (0) /* cancelled",
-    specs = "cancel_internals"},
+    "  if (node->state != STATE_PENDING) /* cancelled",
+    "  if (0) /* cancelled", specs = "cancel_internals"},
   {"batch: runs a diverted reaction with what it waited for", "job.c",
     "  else if (node->flags & FLAG_DIVERTED)\n"
       .. "    is_batch = run_diverted(L, ctx, node);\n", "",
