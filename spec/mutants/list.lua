@@ -824,8 +824,7 @@ return {
     equivalent = "nothing holds a dead node, so nothing sees its slots"},
   {"batch: runs a reaction that was cancelled", "job.c",
     "  if (node->state != STATE_PENDING) /* cancelled",
-    "  if (0) /* cancelled",
-    specs = "cancel_internals"},
+    "  if (0) /* cancelled", specs = "cancel_internals"},
   {"batch: runs a diverted reaction with what it waited for", "job.c",
     "  else if (node->flags & FLAG_DIVERTED)\n"
       .. "    is_batch = run_diverted(L, ctx, node);\n", "",
