@@ -2,6 +2,7 @@
 
 local Promise = require "cpromise"
 local helper = require "spec.helper"
+local virtual = require "cpromise.loop.virtual"
 
 local await = Promise.await
 
@@ -942,6 +943,7 @@ describe("waiters", function()
   end
 
   it("are: await on the main thread", function()
+    Promise.setLoop(virtual.new())
     local p, state = pending()
     local seen
     Promise.queueMicrotask(function()
@@ -951,5 +953,6 @@ describe("waiters", function()
     end)
     assert.equal("value", await(p))
     assert.is_nil(seen)
+    Promise.setLoop(nil)
   end)
 end)
