@@ -1,10 +1,10 @@
 --- What is measured: cpromise, and the rivals that this machine has.
 ---
---- An implementation in Lua has a `module` that gives what bench/workloads.lua
---- asks for. Others have a `program` with the same workloads, which measures
---- them as bench/measure.lua does. Libraries are looked for in the folder that
---- RIVALS names, in clones under their own names; `file` is one that must be
---- there.
+--- An implementation in Lua has a `module` that gives what the workloads ask
+--- for. Others have a `program` with the same workloads, which measures them
+--- as bench/measure.lua does. Libraries are looked for in the folder that the
+--- environment's RIVALS names, in clones under their own names; `file` is one
+--- that must be there.
 
 local implementations = {
   {name = "cpromise", module = "bench.rivals.cpromise"},
@@ -33,7 +33,7 @@ local implementations = {
   {
     name = "V8",
     command = "node",
-    program = "node --expose-gc --allow-natives-syntax bench/rivals/v8.js",
+    program = "node bench/rivals/v8.js",
   },
   {
     name = "asyncio",

@@ -58,14 +58,17 @@ function modes.bytes()
   return grown * 1024 / n, held
 end
 
-function modes.run()
+-- The collector starts with nothing to do, or it would depend on the setup
+-- when it does it.
+function modes.setup()
+  local made = setup()
   collect()
-  workload.run(P, n, setup())
+  return nil, made
 end
 
-function modes.setup()
-  collect()
-  setup()
+function modes.run()
+  local _, made = modes.setup()
+  workload.run(P, n, made)
 end
 
 if not implementations.can(P, workload) then

@@ -459,6 +459,8 @@ add {
   end,
 }
 
-for _, workload in ipairs(workloads) do workloads[workload.name] = workload end
+for _, workload in ipairs(workloads) do
+  workloads[workload.name] = workload
+end
 
 return workloads

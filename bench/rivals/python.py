@@ -227,16 +227,26 @@ WORKLOADS = {
 }
 
 
+# Tasks that are left pending would be reported.
+async def cancel(held):
+    if held:
+        _, waiting = held
+        for made in waiting:
+            made.cancel()
+        await asyncio.sleep(0)
+
+
 async def measure_time(name, n, seconds):
     run, setup = WORKLOADS[name]
     spent = rounds = 0
-    await run(n, setup(n))
+    await cancel(await run(n, setup(n)))
     while rounds == 0 or spent < seconds:
         made = setup(n)
         start = time.process_time()
-        await run(n, made)
+        held = await run(n, made)
         spent += time.process_time() - start
         rounds += 1
+        await cancel(held)
     start = time.process_time()
     gc.collect()
     spent += time.process_time() - start
@@ -253,14 +263,8 @@ async def measure_bytes(name, n):
     held = await run(n, setup(n))
     gc.collect()
     after, _ = tracemalloc.get_traced_memory()
-    cancel(held)
+    await cancel(held)
     return (after - before) / n
-
-
-# Tasks that are left pending would be reported.
-def cancel(held):
-    for task in held[1]:
-        task.cancel()
 
 
 def main(name, n, mode, seconds="0"):

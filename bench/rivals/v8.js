@@ -1,25 +1,39 @@
 // Measures one workload with Node's own promises, as bench/measure.lua does
 // it in Lua, and under the same names.
 //
-//   node --expose-gc --allow-natives-syntax bench/rivals/v8.js \
-//     WORKLOAD N time SECONDS
-//   ... WORKLOAD N bytes
+//   node bench/rivals/v8.js WORKLOAD N time SECONDS
+//   node bench/rivals/v8.js WORKLOAD N bytes
 //
 // The time is CPU time of the whole process, that is with the threads that
 // collect garbage and compile, and a full collection at the end.
-//
-// For what operations ask for, run it with --min-semi-space-size=256
-// --max-semi-space-size=256 (MB), so that nothing is collected meanwhile.
 "use strict";
 
 const assert = require("assert");
+const {spawnSync} = require("child_process");
+const v8 = require("v8");
+
+v8.setFlagsFromString("--expose-gc");
+const gc = require("vm").runInNewContext("gc");
+
+v8.setFlagsFromString("--allow-natives-syntax");
 
 const id = (x) => x;
 const noop = () => {};
 
-// Runs all microtasks, here and now.
-const drain = () => %PerformMicrotaskCheckpoint();
-const turn = () => new Promise((resolve) => setImmediate(resolve));
+// Runs all microtasks, here and now; does nothing inside one.
+const drain = new Function("%PerformMicrotaskCheckpoint()");
+
+// What fn returns, called in a task of its own.
+function inTask(fn, ...args) {
+  return new Promise((resolve, reject) => setImmediate(async () => {
+    try {
+      resolve(await fn(...args));
+    }
+    catch (reason) {
+      reject(reason);
+    }
+  }));
+}
 
 function withResolvers() {
   let resolve, reject;
@@ -280,46 +294,56 @@ addCombinator("allSettled",
 addCombinator("any", (v) => v === 1);
 addCombinator("race", (v) => v === 1);
 
-// Rounds are in tasks of their own: V8 lets go of garbage between them.
-async function time(workload, n, seconds) {
-  const setup = workload.setup || noop;
-  const charged = async (fn) => {
-    const start = process.cpuUsage();
-    await fn();
-    const used = process.cpuUsage(start);
-    return (used.user + used.system) / 1e6;
-  };
+async function time({run, setup = noop}, n, seconds) {
   let spent = 0, rounds = 0;
-  await workload.run(n, setup(n));
+  const charged = async (fn, ...args) => {
+    const start = process.cpuUsage();
+    await fn(...args);
+    const used = process.cpuUsage(start);
+    spent += (used.user + used.system) / 1e6;
+  };
+  await inTask(run, n, setup(n));
   do {
-    await turn();
-    const made = setup(n);
-    spent += await charged(() => workload.run(n, made));
+    await inTask(charged, run, n, setup(n));
     rounds++;
   } while (spent < seconds);
-  await turn();
-  spent += await charged(gc);
+  await inTask(charged, gc);
   return spent / rounds / n * 1e9;
 }
 
-async function bytes(workload, n) {
-  const setup = workload.setup || noop;
-  await workload.run(n, setup(n));
-  await turn();
+async function bytes({run, setup = noop, holds}, n) {
+  await inTask(run, n, setup(n));
   const made = setup(n);
-  gc();
+  await inTask(gc);
   const before = process.memoryUsage().heapUsed;
-  const held = await workload.run(n, made);
-  if (workload.holds) gc();
+  const held = await inTask(run, n, made);
+  if (holds) await inTask(gc);
   const grown = process.memoryUsage().heapUsed - before;
-  assert(!workload.holds || held);
+  assert(!holds || held);
   return grown / n;
 }
 
-async function main([name, n, mode, seconds]) {
-  if (!workloads[name]) return "-";
-  const measure = {time, bytes}[mode];
-  return measure(workloads[name], Number(n), Number(seconds));
+// Nothing must be collected while bytes are counted: that takes a process
+// with a large space for new objects, in megabytes.
+const ROOMY = ["--min-semi-space-size=256", "--max-semi-space-size=256"];
+
+function again() {
+  const args = [...ROOMY, ...process.argv.slice(1)];
+  const {status} = spawnSync(process.execPath, args, {stdio: "inherit"});
+  process.exitCode = status;
 }
 
-main(process.argv.slice(2)).then(console.log);
+async function main([name, n, mode, seconds]) {
+  if (!workloads[name]) return console.log("-");
+  if (mode === "time") {
+    console.log(await time(workloads[name], Number(n), Number(seconds)));
+  }
+  else if (process.execArgv.length === 0) {
+    again();
+  }
+  else {
+    console.log(await bytes(workloads[name], Number(n)));
+  }
+}
+
+main(process.argv.slice(2));

@@ -1,0 +1,38 @@
+--- Which workloads run with which sizes, how often, and how long.
+---
+--- A plan is a list of parts: `only`, a pattern of names; `sizes`; `rounds`,
+--- each a new process; `seconds` that one takes at least. Without seconds
+--- each workload just runs, and no bytes are counted.
+
+return {
+  tiny = {{only = "", sizes = {100}, rounds = 1}},
+
+  quick = {{only = "", sizes = {10000}, rounds = 3, seconds = 0.05}},
+
+  full = {
+    {
+      only = "",
+      sizes = {1000, 10000, 100000, 1000000},
+      rounds = 5,
+      seconds = 0.3,
+    },
+  },
+
+  report = {
+    {only = "", sizes = {10000}, rounds = 5, seconds = 0.2},
+    {only = "^timers$", sizes = {100000}, rounds = 5, seconds = 0.2},
+    {
+      only = "^chain$",
+      sizes = {1000, 100000, 1000000},
+      rounds = 3,
+      seconds = 0.2,
+    },
+    {
+      only = "^all$",
+      sizes = {1000, 100000, 1000000},
+      rounds = 3,
+      seconds = 0.2,
+    },
+    {only = "^hold%-", sizes = {1000000}, rounds = 1, seconds = 0},
+  },
+}
