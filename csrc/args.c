@@ -17,6 +17,17 @@ int cp_args_has_call (lua_State *L, int idx) {
 }
 
 
+int cp_args_is_tagged (lua_State *L, int idx, int ctxslot) {
+  int is;
+  if (!lua_istable(L, idx) || !lua_getmetatable(L, idx))
+    return 0;
+  lua_getiuservalue(L, CONTEXT, ctxslot);
+  is = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return is;
+}
+
+
 static const char *find_name (const luaL_Reg *reg, lua_CFunction f) {
   while (reg->name != NULL && reg->func != f)
     reg++;
@@ -93,8 +104,8 @@ int cp_args_type_error (lua_State *L, int arg, const char *expected) {
 }
 
 
-void cp_args_check_callable (lua_State *L, int arg) {
-  if (!cp_args_callable(L, arg))
+void cp_args_check_call (lua_State *L, int arg) {
+  if (!cp_args_has_call(L, arg))
     cp_args_type_error(L, arg, "callable");
 }
 

@@ -23,6 +23,10 @@ static inline int cp_args_callable (lua_State *L, int idx) {
   return lua_isfunction(L, idx) || cp_args_has_call(L, idx);
 }
 
+/* Whether the value at 'idx' is a table with that metatable of the context.
+   [-0, +0, -] */
+int cp_args_is_tagged (lua_State *L, int idx, int ctxslot);
+
 /* Raise Lua's 'bad argument' error, as luaL_argerror does, but always with
    the name of the function and the position of the Lua code that called it,
    also through 'pcall'. [-0, +0, v] */
@@ -31,8 +35,14 @@ int cp_args_error (lua_State *L, int arg, const char *message);
 /* The same with "'expected' expected, got <type>". [-0, +0, v] */
 int cp_args_type_error (lua_State *L, int arg, const char *expected);
 
+/* Only through cp_args_check_callable. [-0, +0, v] */
+void cp_args_check_call (lua_State *L, int arg);
+
 /* Raise unless argument 'arg' is callable. [-0, +0, v] */
-void cp_args_check_callable (lua_State *L, int arg);
+static inline void cp_args_check_callable (lua_State *L, int arg) {
+  if (!lua_isfunction(L, arg))
+    cp_args_check_call(L, arg);
+}
 
 /* The promise that is argument 'arg'; raise if it is none. [-0, +0, v] */
 Promise *cp_args_check_promise (lua_State *L, const Context *ctx, int arg);

@@ -6,6 +6,7 @@
 #include "async.h"
 
 #include "args.h"
+#include "cancel.h"
 #include "host.h"
 #include "resolve.h"
 #include "trace.h"
@@ -51,24 +52,55 @@ static void push_awaited (lua_State *L, lua_State *co) {
 }
 
 
+/* What the call p, at 'idx', was to be cancelled with is void, since its body
+   has ended. [-0, +0, -] */
+static void forget_cancellation (lua_State *L, Promise *p, int idx) {
+  if (p->flags & FLAG_DIVERTED)
+    cp_node_clear(L, idx, SLOT_SOURCE);
+  p->flags &= (unsigned short)~(FLAG_CANCELLED | FLAG_DIVERTED);
+}
+
+
+/* The call p, at 'idx', was cancelled before it came to this 'await', which
+   raises that in its turn; what it would have waited for loses a waiter. */
+static Slice
+await_cancellation (lua_State *L, Promise *p, int idx, lua_State *co) {
+  Context *ctx = cp_context(L);
+  Promise *source = ctx->awaited;
+  int top = lua_gettop(L);
+  cp_queue_push(L, ctx, p, idx);
+  if (source != NULL) {
+    source->flags |= FLAG_HANDLED;
+    push_awaited(L, co);
+    lua_getiuservalue(L, idx, SLOT_SOURCE); /* the carrier */
+    cp_cancel_unless_awaited(L, top + 1, top + 2);
+    lua_settop(L, top);
+  }
+  return SLICE_WAITS;
+}
+
+
 /* The coroutine of the call p, at 'idx', has yielded. */
 static Slice has_yielded (lua_State *L, Promise *p, int idx, lua_State *co) {
   Context *ctx = cp_context(L);
   Promise *source = ctx->awaited;
   if (ctx->waiting != co) {
     close_coroutine(co, L);
+    forget_cancellation(L, p, idx);
     cp_promise_refuse(L, p, idx, CTX_YIELDED);
     return SLICE_SETTLED;
   }
   ctx->waiting = NULL;
   p->kind = KIND_AWAIT;
+  if (p->flags & FLAG_DIVERTED)
+    return await_cancellation(L, p, idx, co);
   if (source == NULL)
     return SLICE_READY;
   source->flags |= FLAG_HANDLED;
   if (source->state != STATE_PENDING)
     return SLICE_READY;
   push_awaited(L, co);
-  cp_promise_link(L, source, lua_gettop(L), idx);
+  cp_promise_link(L, ctx, source, lua_gettop(L), idx);
   return SLICE_WAITS;
 }
 
@@ -104,8 +136,10 @@ static Slice drive (lua_State *L, Promise *p, int idx, lua_State *co, int n) {
   status = lua_resume(co, L, n, &nresults);
   ctx->driven = outer;
   ctx->resumed = NULL;
+  ctx->cancelled = 0;
   if (status == LUA_YIELD)
     return has_yielded(L, p, idx, co);
+  forget_cancellation(L, p, idx);
   if (status == LUA_OK)
     return has_returned(L, p, idx, co, nresults);
   return has_failed(L, p, idx, co);
@@ -117,12 +151,12 @@ static void queue_ready (lua_State *L, Promise *p, int idx, lua_State *co) {
   Context *ctx = cp_context(L);
   push_awaited(L, co);
   if (ctx->awaited != NULL) {
-    cp_promise_link(L, ctx->awaited, lua_gettop(L), idx);
+    cp_promise_link(L, ctx, ctx->awaited, lua_gettop(L), idx);
     lua_pop(L, 1);
   }
   else {
     lua_setiuservalue(L, idx, SLOT_SOURCE);
-    cp_queue_push(L, &ctx->jobs, p, idx);
+    cp_queue_push(L, ctx, p, idx);
   }
 }
 
@@ -149,9 +183,22 @@ run_slices (lua_State *L, Promise *node, lua_State *co, int n) {
 Outcome cp_run_start (lua_State *L, Promise *node, const Promise *source) {
   lua_State *co;
   (void)source;
+  if (node->flags & FLAG_DIVERTED) /* to be raised at its first 'await' */
+    cp_node_set(L, AT_NODE, SLOT_SOURCE, AT_SOURCE);
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
   co = lua_tothread(L, AT_WORK);
   return run_slices(L, node, co, lua_gettop(co) - 1);
+}
+
+
+/* Let the 'await' in which the coroutine of the cancelled call waits find the
+   carrier in place of what it waited for. [-0, +0, -] */
+static void divert (lua_State *L, Promise *node, lua_State *co) {
+  node->flags &= (unsigned short)~FLAG_DIVERTED;
+  lua_pushvalue(L, AT_SOURCE);
+  lua_xmove(L, co, 1);
+  lua_replace(co, 1);
+  cp_context(L)->cancelled = 1;
 }
 
 
@@ -163,9 +210,14 @@ Outcome cp_run_await (lua_State *L, Promise *node, const Promise *source) {
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
   co = lua_tothread(L, AT_WORK);
   if (lua_status(co) != LUA_YIELD) {
-    cp_promise_refuse(L, node, AT_NODE, CTX_CLOSED);
+    if (node->flags & FLAG_DIVERTED)
+      cp_promise_copy(L, node, AT_NODE, AT_SOURCE);
+    else
+      cp_promise_refuse(L, node, AT_NODE, CTX_CLOSED);
     return SETTLED;
   }
+  if (node->flags & FLAG_DIVERTED)
+    divert(L, node, co);
   cp_context(L)->resumed = co;
   return run_slices(L, node, co, 0);
 }
@@ -196,20 +248,21 @@ int cp_async_body (lua_State *L) {
 }
 
 
-/* Push a coroutine ready to call the function at 'fn' with the n values on the
-   top, which are popped. [-n, +1, m] */
-static lua_State *prepare (lua_State *L, int fn, int n) {
+/* Push a coroutine ready to call the function at 'fn' with the n values from
+   'first' on. [-0, +1, m] */
+static lua_State *prepare (lua_State *L, int fn, int first, int n) {
   lua_State *co = lua_newthread(L);
-  if (!lua_checkstack(co, n + 3)) {
+  int i;
+  if (!lua_checkstack(co, n + 3) || !lua_checkstack(L, n + 3)) {
     lua_getiuservalue(L, CONTEXT, CTX_NO_MEMORY);
     lua_error(L);
   }
   lua_pushcfunction(co, cp_async_body);
   lua_pushvalue(L, HANDLER);
   lua_pushvalue(L, fn);
-  lua_xmove(L, co, 2);
-  lua_insert(L, -n - 1);
-  lua_xmove(L, co, n);
+  for (i = 0; i < n; i++)
+    lua_pushvalue(L, first + i);
+  lua_xmove(L, co, n + 2);
   return co;
 }
 
@@ -223,7 +276,7 @@ static int start (lua_State *L, lua_State *co, int n) {
   Slice slice;
   if (ctx->depth >= MAX_DEPTH) {
     cp_node_set(L, idx, SLOT_VALUE, idx - 1);
-    cp_queue_push(L, &ctx->jobs, p, idx);
+    cp_queue_push(L, ctx, p, idx);
     return 1;
   }
   ctx->depth++;
@@ -236,7 +289,8 @@ static int start (lua_State *L, lua_State *co, int n) {
   if (slice == SLICE_READY)
     queue_ready(L, p, idx, co);
   cp_host_wake(L, ctx);
-  lua_settop(L, idx);
+  if (lua_gettop(L) > idx) /* mostly nothing is left */
+    lua_settop(L, idx);
   return 1;
 }
 
@@ -246,7 +300,7 @@ static int start (lua_State *L, lua_State *co, int n) {
 
 static int call_async (lua_State *L) {
   int n = lua_gettop(L);
-  lua_State *co = prepare(L, FUNCTION, n);
+  lua_State *co = prepare(L, FUNCTION, 1, n);
   return start(L, co, n);
 }
 
@@ -265,7 +319,7 @@ int cp_async (lua_State *L) {
 int cp_spawn (lua_State *L) {
   int n = lua_gettop(L) - 1;
   cp_args_check_callable(L, 1);
-  return start(L, prepare(L, 1, n), n);
+  return start(L, prepare(L, 1, 2, n), n);
 }
 
 /* }================================================================ */
@@ -358,6 +412,10 @@ static int go_on (lua_State *L, int status, lua_KContext k) {
   ctx->resumed = NULL;
   if (k & WAIT_TRACED)
     cp_trace_restore(L, ctx, 2);
+  if (ctx->cancelled) {
+    ctx->cancelled = 0;
+    k |= WAIT_PROMISE;
+  }
   if (ctx->refused) {
     ctx->refused = 0;
     return luaL_error(L, "%s", lua_tostring(L, -1));
@@ -369,11 +427,18 @@ static int go_on (lua_State *L, int status, lua_KContext k) {
 /* Run the loop until s, at 1, has settled. Returns NULL, or pushes and returns
    why it has not. [-0, +(0|1), e] */
 static const char *pump (lua_State *L, Promise *s) {
-  if (s != NULL)
+  int status;
+  if (s != NULL) {
     s->flags |= FLAG_HANDLED;
+    cp_node_hold(s);
+  }
   lua_getiuservalue(L, CONTEXT, CTX_PUMP);
   lua_pushvalue(L, 1);
-  lua_call(L, 1, 1);
+  status = lua_pcall(L, 1, 1, 0);
+  if (s != NULL)
+    cp_node_release(s);
+  if (status != LUA_OK)
+    lua_error(L);
   if (lua_isstring(L, -1))
     return lua_tostring(L, -1);
   lua_pop(L, 1);
@@ -402,10 +467,10 @@ static void link_node (lua_State *L, Context *ctx, Promise *s) {
   lua_pushthread(L);
   lua_setiuservalue(L, idx, SLOT_VALUE);
   if (s != NULL)
-    cp_promise_link(L, s, 1, idx);
+    cp_promise_link(L, ctx, s, 1, idx);
   else {
     cp_node_set(L, idx, SLOT_SOURCE, 1);
-    cp_queue_push(L, &ctx->jobs, node, idx);
+    cp_queue_push(L, ctx, node, idx);
   }
   cp_host_wake(L, ctx);
   lua_settop(L, idx - 1);
@@ -585,6 +650,7 @@ static int resume_generator (lua_State *L, lua_State *co, int n) {
     ctx->driven = outer;
     ctx->resumed = NULL; /* also if it was closed: nobody took this */
     ctx->refused = 0;
+    ctx->cancelled = 0;
     if (status != LUA_YIELD || ctx->waiting != co)
       break;
     ctx->waiting = NULL;
@@ -610,6 +676,11 @@ static int wrap_go_on (lua_State *L, int status, lua_KContext k) {
     cp_trace_restore(L, ctx, 2);
   set_waiting(L, 0);
   lua_xmove(L, co, n); /* why it must raise: see wait_for_generator */
+  if (ctx->cancelled) { /* the generator's 'await' raises that */
+    lua_pushvalue(L, 1);
+    lua_xmove(L, co, 1);
+    lua_replace(co, 1);
+  }
   ctx->resumed = co;
   return resume_generator(L, co, n);
 }

@@ -5,7 +5,8 @@
 ** An aggregate is a promise; each of its elements is a node that reacts to
 ** the element's promise. The table of results is made with all its keys: while
 ** an element is pending its entry holds the node. So storing a result never
-** allocates.
+** allocates, and cancelling finds what the aggregate waits for; for that alone
+** 'race' has such a table.
 */
 
 #include "combine.h"
@@ -222,16 +223,17 @@ static int is_plain (lua_State *L) {
 
 /* Let the node on the top react to the element below it. [-2, +0, -] */
 static void link_element (lua_State *L, Promise *node, int plain) {
+  Context *ctx = cp_context(L);
   cp_node_at(L, TAKE_AGGREGATE)->n++;
   if (plain) {
     node->flags |= FLAG_PLAIN;
     cp_node_set(L, TAKE_ELEMENT + 1, SLOT_SOURCE, TAKE_ELEMENT);
-    cp_queue_push(L, &cp_context(L)->jobs, node, TAKE_ELEMENT + 1);
+    cp_queue_push(L, ctx, node, TAKE_ELEMENT + 1);
   }
   else {
     Promise *source = cp_node_at(L, TAKE_ELEMENT);
     cp_promise_sweep(L, source, TAKE_ELEMENT);
-    cp_promise_link(L, source, TAKE_ELEMENT, TAKE_ELEMENT + 1);
+    cp_promise_link(L, ctx, source, TAKE_ELEMENT, TAKE_ELEMENT + 1);
   }
   lua_settop(L, TAKE_CLOSING);
 }
@@ -243,10 +245,8 @@ static void add (lua_State *L, lua_Integer index) {
   Promise *node = cp_node_new(L, KIND_ELEMENT, NODE_SLOTS);
   node->n = (unsigned int)index;
   cp_node_set(L, TAKE_ELEMENT + 1, SLOT_VALUE, TAKE_AGGREGATE);
-  if (!lua_isnil(L, TAKE_RESULTS)) {
-    lua_pushvalue(L, TAKE_ELEMENT + 1);
-    lua_rawseti(L, TAKE_RESULTS, index);
-  }
+  lua_pushvalue(L, TAKE_ELEMENT + 1);
+  lua_rawseti(L, TAKE_RESULTS, index);
   link_element(L, node, plain);
 }
 
@@ -266,8 +266,6 @@ static void add_keyed (lua_State *L, int key) {
 
 /* Make the table of results, for n elements if that is known. */
 static void make_results (lua_State *L, int n) {
-  if (cp_node_at(L, TAKE_AGGREGATE)->kind == KIND_RACE)
-    return;
   lua_createtable(L, n, 1);
   lua_pushinteger(L, n);
   lua_setfield(L, -2, "n");
@@ -343,10 +341,8 @@ static void take_iterator (lua_State *L) {
     add(L, ++n);
   }
   close_iterator(L);
-  if (!lua_isnil(L, TAKE_RESULTS)) {
-    lua_pushinteger(L, n);
-    lua_setfield(L, TAKE_RESULTS, "n");
-  }
+  lua_pushinteger(L, n);
+  lua_setfield(L, TAKE_RESULTS, "n");
 }
 
 
@@ -481,12 +477,7 @@ int cp_allSettledKeyed (lua_State *L) {
 
 
 int cp_isAggregate (lua_State *L) {
-  int is = 0;
-  if (lua_istable(L, 1) && lua_getmetatable(L, 1)) {
-    lua_getiuservalue(L, CONTEXT, CTX_AGGREGATE_MT);
-    is = lua_rawequal(L, -1, -2);
-  }
-  lua_pushboolean(L, is);
+  lua_pushboolean(L, cp_args_is_tagged(L, 1, CTX_AGGREGATE_MT));
   return 1;
 }
 

@@ -6,48 +6,60 @@
 #include "construct.h"
 
 #include "args.h"
+#include "cancel.h"
 #include "host.h"
 #include "resolve.h"
 #include "trace.h"
 
 
-/* How many of the resolving functions the function at 'idx' can receive. */
-static int count_resolvers (lua_State *L, int idx) {
+/* How many of the functions 'resolve', 'reject', 'onCancel' the executor,
+   argument 1, can receive; raises if it is none. */
+static int count_resolvers (lua_State *L) {
   lua_Debug ar;
-  if (!lua_isfunction(L, idx))
-    return 2;
-  lua_pushvalue(L, idx);
+  if (!lua_isfunction(L, 1)) {
+    cp_args_check_call(L, 1);
+    return 3;
+  }
+  lua_pushvalue(L, 1);
   lua_getinfo(L, ">u", &ar);
-  return ar.isvararg || ar.nparams > 2 ? 2 : ar.nparams;
+  return ar.isvararg || ar.nparams > 3 ? 3 : ar.nparams;
+}
+
+
+/* The executor of p, at 'idx', has raised the error on the top. */
+static void executor_failed (lua_State *L, Promise *p, int idx) {
+  if (cp_promise_open(p)) {
+    cp_trace_reject(L, p, idx);
+    cp_promise_announce(L, p, idx);
+  }
+  else
+    cp_trace_take(L, cp_context(L)); /* nobody wants to know */
+  lua_settop(L, idx);
 }
 
 
 int cp_new (lua_State *L) {
   Context *ctx = cp_context(L);
+  int n = count_resolvers(L);
   Promise *p;
-  int n, status;
-  cp_args_check_callable(L, 1);
-  lua_settop(L, 1);
-  n = count_resolvers(L, 1);
-  p = cp_promise_new(L, KIND_PLAIN);
+  int idx, status;
   lua_pushvalue(L, HANDLER);
+  p = cp_promise_new(L, KIND_PLAIN);
+  idx = lua_gettop(L);
   lua_pushvalue(L, 1);
   if (n > 0)
-    cp_push_resolve(L, 2);
+    cp_push_resolving(L, idx, cp_resolve_function);
   if (n > 1)
-    cp_push_reject(L, 2);
-  /* stack: executor; promise; handler; executor; its arguments */
+    cp_push_resolving(L, idx, cp_reject_function);
+  if (n > 2)
+    cp_push_resolving(L, idx, cp_on_cancel_function);
+  /* stack: executor; ...; handler; promise; executor; its arguments */
   ctx->busy++;
-  status = lua_pcall(L, n, 0, 3);
+  status = lua_pcall(L, n, 0, idx - 1);
   ctx->busy--;
-  if (status != LUA_OK && cp_promise_open(p)) {
-    cp_trace_reject(L, p, 2);
-    cp_promise_announce(L, p, 2);
-  }
-  else if (status != LUA_OK)
-    cp_trace_take(L, ctx); /* nobody wants to know */
+  if (status != LUA_OK)
+    executor_failed(L, p, idx);
   cp_host_wake(L, ctx);
-  lua_settop(L, 2);
   return 1;
 }
 
@@ -61,23 +73,28 @@ int cp_construct (lua_State *L) {
 
 /* End a function by resolving p, which is at 1, with all values above. */
 static int resolve_first (lua_State *L, Promise *p) {
-  if (cp_resolve(L, p, 1, lua_gettop(L) - 1) == SETTLED)
-    cp_promise_announce(L, p, 1);
-  cp_host_wake(L, cp_context(L));
-  lua_settop(L, 1);
+  Outcome outcome = cp_resolve(L, p, 1, lua_gettop(L) - 1);
+  cp_host_finish(L, outcome, p, 1);
   return 1;
 }
 
 
 int cp_Promise_resolve (lua_State *L) {
   Promise *p;
-  if (cp_promise_test(L, cp_context(L), 1) != NULL) {
+  int n, idx;
+  if (lua_isuserdata(L, 1) && cp_promise_test(L, cp_context(L), 1) != NULL) {
     lua_settop(L, 1);
     return 1;
   }
+  n = lua_gettop(L);
   p = cp_promise_new(L, KIND_PLAIN);
-  lua_insert(L, 1);
-  return resolve_first(L, p);
+  if (n == 1)
+    lua_pushvalue(L, 1);
+  else
+    lua_insert(L, 1);
+  idx = lua_gettop(L) - n;
+  cp_host_finish(L, cp_resolve(L, p, idx, n), p, idx);
+  return 1;
 }
 
 
@@ -86,8 +103,7 @@ int cp_Promise_fulfill (lua_State *L) {
   Promise *p = cp_promise_new(L, KIND_PLAIN);
   lua_insert(L, 1);
   cp_fulfill(L, p, 1, n);
-  cp_promise_announce(L, p, 1); /* memory may have run out */
-  cp_host_wake(L, cp_context(L));
+  cp_host_finish(L, SETTLED, p, 1); /* rejected, if memory has run out */
   return 1;
 }
 
@@ -98,8 +114,7 @@ int cp_Promise_reject (lua_State *L) {
   p = cp_promise_new(L, KIND_PLAIN);
   lua_insert(L, 1);
   cp_promise_settle(L, p, 1, STATE_REJECTED);
-  cp_promise_announce(L, p, 1);
-  cp_host_wake(L, cp_context(L));
+  cp_host_finish(L, SETTLED, p, 1);
   return 1;
 }
 
@@ -107,9 +122,10 @@ int cp_Promise_reject (lua_State *L) {
 int cp_withResolvers (lua_State *L) {
   lua_settop(L, 0);
   cp_promise_new(L, KIND_PLAIN);
-  cp_push_resolve(L, 1);
-  cp_push_reject(L, 1);
-  return 3;
+  cp_push_resolving(L, 1, cp_resolve_function);
+  cp_push_resolving(L, 1, cp_reject_function);
+  cp_push_resolving(L, 1, cp_on_cancel_function);
+  return 4;
 }
 
 
@@ -128,8 +144,7 @@ int cp_try (lua_State *L) {
   ctx->busy--;
   if (status != LUA_OK) {
     cp_trace_reject(L, p, 1);
-    cp_promise_announce(L, p, 1);
-    cp_host_wake(L, ctx);
+    cp_host_finish(L, SETTLED, p, 1);
     lua_settop(L, 1);
     return 1;
   }

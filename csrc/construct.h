@@ -19,7 +19,7 @@ int cp_Promise_resolve (lua_State *L);
 int cp_Promise_fulfill (lua_State *L);
 int cp_Promise_reject (lua_State *L);
 
-/* withResolvers() -> promise, resolve, reject */
+/* withResolvers() -> promise, resolve, reject, onCancel */
 int cp_withResolvers (lua_State *L);
 
 /* try(fn, ...) */

@@ -9,8 +9,8 @@
 ** code).  Stack indices in parameters are absolute (positive).
 **
 ** Layers, lowest first; each includes only what stands before it:
-**   core.h  node  queue  promise  args  trace | host  resolve  reaction
-**   combine  construct  async  job  module.c
+**   core.h  node  queue  promise  args  trace | host  cancel  resolve
+**   reaction  combine  construct  async  job  module.c
 ** Nothing left of the bar ever runs user code; it allocates only to make an
 ** object or an argument error.  Everything right of it may run anything.
 */
@@ -51,8 +51,8 @@ typedef struct Promise Promise; /* node.h */
 /* A first-in first-out list of objects, linked through their SLOT_LINK. */
 typedef struct Queue {
   size_t n; /* objects in it */
-  int head; /* context slot of the first one; the last one's slot follows */
-  const void *last; /* identity of the last one, when n > 0 */
+  int head; /* context slot of the first one; the next slot: the last one, if
+               there are two or more */
 } Queue;
 
 
@@ -81,6 +81,7 @@ typedef struct Context {
   unsigned char mute; /* the loop's hook failed, and that was reported */
   unsigned char traced; /* CTX_TRACE is not nil */
   unsigned char refused; /* 'resumed' must raise the value it is given */
+  unsigned char cancelled; /* 'resumed' finds a rejected promise at 1 */
 } Context;
 
 enum {
@@ -96,6 +97,8 @@ enum {
   CTX_TRACE, /* the newest record of an error in flight, or nil: trace.c */
   CTX_NODE_MT, /* metatable of nodes that are no promises */
   CTX_AGGREGATE_MT, /* metatable of aggregate errors */
+  CTX_CANCELLATION_MT, /* metatable of cancellations */
+  CTX_CANCEL, /* the method 'cancel', so that calling it never allocates */
   CTX_KEY_NEXT, /* the strings, so that using one never allocates */
   CTX_KEY_CATCH,
   CTX_KEY_CALL,

@@ -71,9 +71,14 @@ static void call_hook (lua_State *L, int reason, int promise, Head head) {
 }
 
 
+/* A cancellation is news to nobody. */
 void cp_host_report (lua_State *L, int promise) {
   Head head = promise != 0 ? HEAD_REJECTION : HEAD_ERROR;
   int reason = lua_gettop(L) - 1;
+  if (cp_args_is_tagged(L, reason, CTX_CANCELLATION_MT)) {
+    lua_pop(L, 2);
+    return;
+  }
   if (lua_getiuservalue(L, CONTEXT, CTX_ON_UNHANDLED) != LUA_TNIL)
     call_hook(L, reason, promise, head);
   else

@@ -19,6 +19,18 @@ static inline void cp_host_wake (lua_State *L, const Context *ctx) {
     cp_host_call_loop(L);
 }
 
+/* End a function that has resolved p, at 'idx', with that outcome: announce
+   it, and tell the loop if something was queued. [-0, +0, -] */
+static inline void
+cp_host_finish (lua_State *L, Outcome outcome, Promise *p, int idx) {
+  if (outcome == SETTLED) {
+    if (p->waiters == 0 && p->state == STATE_FULFILLED)
+      return; /* mostly nobody waits yet */
+    cp_promise_announce_slow(L, p, idx);
+  }
+  cp_host_wake(L, cp_context(L));
+}
+
 /* Report the reason and the traceback (or nil) on the top, of the promise at
    'promise' (0: of none), to the user's hook, or else on standard error.
    [-2, +0, -] */

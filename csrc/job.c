@@ -20,7 +20,7 @@
 static void start_batch (lua_State *L, Context *ctx, Promise *s) {
   lua_settop(L, AT_SOURCE);
   ctx->source = s;
-  ctx->batch = s->waiters > 0 ? cp_ring_take(L, s, AT_SOURCE) : 0;
+  ctx->batch = cp_ring_take(L, s, AT_SOURCE);
 }
 
 
@@ -40,10 +40,9 @@ static void resume_batch (lua_State *L) {
 }
 
 
-/* Run the job of the object at AT_NODE, which is in no list. Returns whether
-   its promise has become the batch. */
-static int run (lua_State *L, Context *ctx) {
-  Promise *node = cp_node_at(L, AT_NODE);
+/* Run the job of the node, at AT_NODE, which is in no list. Returns whether its
+   promise has become the batch. */
+static int run (lua_State *L, Context *ctx, Promise *node) {
   cp_assert(node->state == STATE_PENDING);
   cp_node_clear(L, AT_NODE, SLOT_SOURCE);
   cp_trace_clear(L, ctx);
@@ -60,16 +59,33 @@ static int run (lua_State *L, Context *ctx) {
 }
 
 
+/* A reaction of the batch has been cancelled since its source settled: that
+   is dealt with in its own right. */
+static void pass_over (lua_State *L, Context *ctx, Promise *node) {
+  if (node->state == STATE_PENDING)
+    cp_queue_push(L, ctx, node, AT_NODE);
+  else
+    cp_promise_announce(L, node, AT_NODE);
+}
+
+
 /* Run the first reaction of the batch. */
 static void run_reaction (lua_State *L, Context *ctx) {
+  Promise *node = cp_node_at(L, AT_NODE);
+  int is_batch = 0;
   if (--ctx->batch > 0) {
     lua_getiuservalue(L, AT_NODE, SLOT_LINK);
     cp_node_clear(L, AT_NODE, SLOT_LINK);
   }
   else
     lua_pushnil(L);
-  if (!run(L, ctx) && ctx->batch > 0) {
-    lua_settop(L, AT_NEXT);
+  if (node->state != STATE_PENDING || node->flags & FLAG_DIVERTED)
+    pass_over(L, ctx, node);
+  else
+    is_batch = run(L, ctx, node);
+  if (!is_batch && ctx->batch > 0) {
+    if (lua_gettop(L) > AT_NEXT) /* handlers leave nothing */
+      lua_settop(L, AT_NEXT);
     lua_replace(L, AT_NODE);
   }
 }
@@ -81,14 +97,17 @@ static void run_entry (lua_State *L, Context *ctx) {
   lua_settop(L, AT_HANDLER);
   p = cp_queue_pop(L, &ctx->jobs);
   if (p->state != STATE_PENDING) {
-    start_batch(L, ctx, p);
+    if (p->waiters > 0)
+      start_batch(L, ctx, p);
+    else /* a job that was cancelled */
+      cp_promise_announce(L, p, AT_SOURCE);
     return;
   }
   lua_getiuservalue(L, AT_SOURCE, SLOT_SOURCE);
   lua_insert(L, AT_SOURCE);
   ctx->source = lua_touserdata(L, AT_SOURCE);
   lua_pushnil(L);
-  run(L, ctx);
+  run(L, ctx, p);
 }
 
 
@@ -181,7 +200,7 @@ int cp_queueMicrotask (lua_State *L) {
   if (n > 1)
     node->flags |= FLAG_PACKED;
   cp_node_set(L, 2, SLOT_VALUE, 1);
-  cp_queue_push(L, &ctx->jobs, node, 2);
+  cp_queue_push(L, ctx, node, 2);
   cp_host_wake(L, ctx);
   return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "args.h"
 #include "async.h"
+#include "cancel.h"
 #include "combine.h"
 #include "construct.h"
 #include "host.h"
@@ -17,21 +18,27 @@ CP_EXPORT int luaopen_cpromise_core (lua_State *L);
 
 
 const Kind cp_kinds[KIND_COUNT] = {
-  [KIND_NEXT] = {cp_run_next, NULL},
-  [KIND_CATCH] = {cp_run_catch, NULL},
-  [KIND_BOTH] = {cp_run_both, NULL},
-  [KIND_PASS] = {cp_run_pass, NULL},
-  [KIND_FINALLY] = {cp_run_finally, NULL},
-  [KIND_FINALLY_WAIT] = {cp_run_finally_wait, NULL},
-  [KIND_FINALLY_END] = {cp_run_finally_end, NULL},
-  [KIND_ADOPT] = {cp_run_adopt, NULL},
-  [KIND_THENABLE] = {cp_run_thenable, NULL},
-  [KIND_ELEMENT] = {cp_run_element, cp_dead_element},
-  [KIND_KEYED] = {cp_run_element, cp_dead_element},
-  [KIND_MICROTASK] = {cp_run_microtask, NULL},
-  [KIND_START] = {cp_run_start, NULL},
-  [KIND_AWAIT] = {cp_run_await, NULL},
-  [KIND_RESUME] = {cp_run_resume, NULL},
+  [KIND_PLAIN] = {NULL, cp_cancel_hooks, NULL},
+  [KIND_NEXT] = {cp_run_next, cp_cancel_reject, NULL},
+  [KIND_CATCH] = {cp_run_catch, cp_cancel_reject, NULL},
+  [KIND_BOTH] = {cp_run_both, cp_cancel_reject, NULL},
+  [KIND_PASS] = {cp_run_pass, cp_cancel_reject, NULL},
+  [KIND_SHIELD] = {cp_run_pass, cp_cancel_shield, NULL},
+  [KIND_FINALLY] = {cp_run_finally, cp_cancel_divert, NULL},
+  [KIND_FINALLY_WAIT] = {cp_run_finally_wait, cp_cancel_keep, NULL},
+  [KIND_FINALLY_END] = {cp_run_finally_end, cp_cancel_keep, NULL},
+  [KIND_ADOPT] = {cp_run_adopt, cp_cancel_reject, NULL},
+  [KIND_THENABLE] = {cp_run_thenable, cp_cancel_reject, NULL},
+  [KIND_ALL] = {NULL, cp_cancel_let_go, NULL},
+  [KIND_ALL_SETTLED] = {NULL, cp_cancel_let_go, NULL},
+  [KIND_ANY] = {NULL, cp_cancel_let_go, NULL},
+  [KIND_RACE] = {NULL, cp_cancel_let_go, NULL},
+  [KIND_ELEMENT] = {cp_run_element, NULL, cp_dead_element},
+  [KIND_KEYED] = {cp_run_element, NULL, cp_dead_element},
+  [KIND_MICROTASK] = {cp_run_microtask, NULL, NULL},
+  [KIND_START] = {cp_run_start, cp_cancel_divert, NULL},
+  [KIND_AWAIT] = {cp_run_await, cp_cancel_divert, NULL},
+  [KIND_RESUME] = {cp_run_resume, NULL, NULL},
 };
 
 
@@ -53,6 +60,9 @@ const luaL_Reg cp_functions[] = {
   {"allKeyed", cp_allKeyed},
   {"allSettledKeyed", cp_allSettledKeyed},
   {"isAggregate", cp_isAggregate},
+  {"shield", cp_shield},
+  {"isCancelled", cp_isCancelled},
+  {"abandon", cp_abandon},
   {"async", cp_async},
   {"spawn", cp_spawn},
   {"await", cp_await},
@@ -81,12 +91,14 @@ const luaL_Reg cp_methods[] = {
   {"status", cp_status},
   {"traceback", cp_traceback},
   {"await", cp_await},
+  {"cancel", cp_cancel},
   {NULL, NULL},
 };
 
 
 static const luaL_Reg metamethods[] = {
   {"__tostring", cp_tostring},
+  {"__close", cp_close},
   {NULL, NULL},
 };
 
@@ -161,6 +173,18 @@ static void set_functions (lua_State *L, int context, const luaL_Reg *list) {
 }
 
 
+/* Keep a new metatable of that name in the context. */
+static void
+set_metatable (lua_State *L, int slot, const char *name, lua_CFunction text) {
+  lua_newtable(L);
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
+  lua_pushcfunction(L, text);
+  lua_setfield(L, -2, "__tostring");
+  lua_setiuservalue(L, -2, slot);
+}
+
+
 /* Make the metatables and the handler that the context keeps. */
 static void fill_context (lua_State *L, int context) {
   lua_pushvalue(L, context);
@@ -168,12 +192,11 @@ static void fill_context (lua_State *L, int context) {
   lua_setiuservalue(L, context, CTX_HANDLER);
   lua_newtable(L);
   lua_setiuservalue(L, context, CTX_NODE_MT);
-  lua_newtable(L);
-  lua_pushliteral(L, "AggregateError");
-  lua_setfield(L, -2, "__name");
-  lua_pushcfunction(L, cp_aggregate_tostring);
-  lua_setfield(L, -2, "__tostring");
-  lua_setiuservalue(L, context, CTX_AGGREGATE_MT);
+  lua_pushvalue(L, context);
+  set_metatable(L, CTX_AGGREGATE_MT, "AggregateError", cp_aggregate_tostring);
+  set_metatable(
+    L, CTX_CANCELLATION_MT, "Cancellation", cp_cancellation_tostring);
+  lua_pop(L, 1);
 }
 
 
@@ -189,6 +212,8 @@ static void fill_promise_mt (lua_State *L, int context, int mt) {
   lua_pop(L, 1);
   lua_newtable(L);
   set_functions(L, context, cp_methods);
+  lua_getfield(L, -1, "cancel");
+  lua_setiuservalue(L, context, CTX_CANCEL);
   lua_pushvalue(L, -1);
   lua_setfield(L, mt, "__index");
 }

@@ -6,28 +6,9 @@
 #include "node.h"
 
 
-static void init (Promise *p, KindId kind) {
-  p->state = STATE_PENDING;
-  p->kind = (unsigned char)kind;
-  p->flags = SWEEP_MIN << SWEEP_SHIFT;
-  p->generation = 0;
-  p->n = 0;
-  p->waiters = 0;
-}
-
-
-Promise *cp_promise_make (lua_State *L, KindId kind, int mt) {
-  Promise *p = lua_newuserdatauv(L, sizeof(Promise), PROMISE_SLOTS);
-  init(p, kind);
-  lua_pushvalue(L, mt);
-  lua_setmetatable(L, -2);
-  return p;
-}
-
-
 Promise *cp_node_new (lua_State *L, KindId kind, int slots) {
   Promise *p = lua_newuserdatauv(L, sizeof(Promise), slots);
-  init(p, kind);
+  cp_node_init(p, kind);
   lua_getiuservalue(L, CONTEXT, CTX_NODE_MT);
   lua_setmetatable(L, -2);
   return p;
@@ -35,10 +16,13 @@ Promise *cp_node_new (lua_State *L, KindId kind, int slots) {
 
 
 Promise *cp_promise_test (lua_State *L, const Context *ctx, int idx) {
-  int top = lua_gettop(L);
-  Promise *p = cp_promise_peek(L, ctx, idx);
-  lua_settop(L, top);
-  return p;
+  Promise *p = (Promise *)lua_touserdata(L, idx);
+  const void *mt;
+  if (p == NULL || !lua_getmetatable(L, idx))
+    return NULL;
+  mt = lua_topointer(L, -1);
+  lua_pop(L, 1);
+  return mt == ctx->promise_mt ? p : NULL;
 }
 
 
@@ -73,4 +57,41 @@ unsigned int cp_ring_take (lua_State *L, Promise *p, int idx) {
     lua_remove(L, -2);
   }
   return n;
+}
+
+
+/* Replace the object on the top by the one before the object 'node' in the
+   ring that it is the last one of. [-1, +1, -] */
+static void find_previous (lua_State *L, const void *node) {
+  for (;;) {
+    lua_getiuservalue(L, -1, SLOT_LINK);
+    if (lua_touserdata(L, -1) == node)
+      break;
+    lua_remove(L, -2);
+  }
+  lua_pop(L, 1);
+}
+
+
+void cp_ring_remove (lua_State *L, Promise *p, int idx, int node) {
+  const void *removed = lua_touserdata(L, node);
+  int is_last;
+  cp_assert(p->waiters > 0);
+  if (--p->waiters == 0) {
+    cp_node_clear(L, idx, SLOT_REACTIONS);
+    return;
+  }
+  lua_getiuservalue(L, idx, SLOT_REACTIONS);
+  is_last = lua_touserdata(L, -1) == removed;
+  find_previous(L, removed);
+  if (p->waiters == 1)
+    lua_pushnil(L); /* a ring of one has no link */
+  else
+    lua_getiuservalue(L, node, SLOT_LINK);
+  lua_setiuservalue(L, -2, SLOT_LINK);
+  if (is_last)
+    lua_setiuservalue(L, idx, SLOT_REACTIONS);
+  else
+    lua_pop(L, 1);
+  cp_node_clear(L, node, SLOT_LINK);
 }

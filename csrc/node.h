@@ -24,11 +24,13 @@ typedef enum State { STATE_PENDING, STATE_FULFILLED, STATE_REJECTED } State;
 ** is an index into 'cp_kinds' (promise.h): the layers below never name one.
 */
 typedef enum KindId {
-  KIND_PLAIN, /* settled by its resolving functions; never a reaction */
+  KIND_PLAIN, /* settled by its resolving functions; never a reaction. Until
+                 it is resolved VALUE is nil or the list of its cancel hooks */
   KIND_NEXT, /* VALUE is the handler of a fulfilment */
   KIND_CATCH, /* VALUE is the handler of a rejection */
   KIND_BOTH, /* VALUE is a table with both handlers, {[1]=, [2]=} */
   KIND_PASS, /* follows SOURCE; no handler */
+  KIND_SHIELD, /* the same, but SOURCE is not cancelled with it */
   KIND_FINALLY, /* VALUE is the handler */
   KIND_FINALLY_WAIT, /* VALUE: promise whose outcome it takes, after SOURCE */
   KIND_FINALLY_END, /* VALUE as before; takes its outcome in this job */
@@ -37,7 +39,7 @@ typedef enum KindId {
   KIND_ALL, /* an aggregate: VALUE is the table of results, n counts the */
   KIND_ALL_SETTLED, /* elements that are missing, plus 1 while iterating */
   KIND_ANY,
-  KIND_RACE, /* (VALUE is nil) */
+  KIND_RACE, /* (its table holds nodes only) */
   KIND_ELEMENT, /* node: VALUE is the aggregate, n the index in its table */
   KIND_KEYED, /* the same, and the slot KEY holds the key in its table */
   KIND_MICROTASK, /* node: VALUE is the function, or {f, args...} if PACKED */
@@ -52,7 +54,10 @@ enum {
   FLAG_HANDLED = 2, /* somebody looks at its outcome */
   FLAG_EMPTY = 4, /* fulfilled with no value at all */
   FLAG_PACKED = 8, /* VALUE is a table {[0] = how many, ...} */
-  FLAG_PLAIN = 16 /* element: SOURCE is no promise but the value itself */
+  FLAG_PLAIN = 16, /* element: SOURCE is no promise but the value itself */
+  FLAG_CANCELLED = 32, /* is being cancelled: not a second time */
+  FLAG_DIVERTED = 64 /* pending, and SOURCE is the rejected promise that it
+                        takes in place of what it waited for: cancel.h */
 };
 
 #define FLAGS_SHAPE (FLAG_EMPTY | FLAG_PACKED)
@@ -70,7 +75,9 @@ struct Promise {
   unsigned char state; /* a State; changes once */
   unsigned char kind; /* a KindId; meaningful while pending */
   unsigned short flags;
-  unsigned int generation; /* moves on whenever it is resolved */
+  unsigned int generation : 24; /* moves on whenever it is resolved */
+  unsigned int held : 8; /* those that wait for it but stand in no ring: jobs
+                            of adoptions, the main thread; stays at 255 */
   unsigned int n; /* aggregate: elements missing; element: its index */
   unsigned int waiters; /* reactions in its ring */
 };
@@ -109,8 +116,37 @@ static inline void cp_node_clear (lua_State *L, int idx, int slot) {
 }
 
 
+/* Make p a new pending object. [-0, +0, -] */
+static inline void cp_node_init (Promise *p, KindId kind) {
+  const Promise new = {
+    .kind = (unsigned char)kind,
+    .flags = SWEEP_MIN << SWEEP_SHIFT,
+  };
+  *p = new;
+}
+
+
+/* Count one more, or one less, that waits for p without a place in its ring. */
+static inline void cp_node_hold (Promise *p) {
+  if (p->held < 255)
+    p->held++;
+}
+
+static inline void cp_node_release (Promise *p) {
+  if (p->held < 255)
+    p->held--;
+}
+
+
 /* Push a new pending promise whose metatable is at 'mt'. [-0, +1, m] */
-Promise *cp_promise_make (lua_State *L, KindId kind, int mt);
+static inline Promise *cp_promise_make (lua_State *L, KindId kind, int mt) {
+  Promise *p =
+    (Promise *)lua_newuserdatauv(L, sizeof(Promise), PROMISE_SLOTS);
+  cp_node_init(p, kind);
+  lua_pushvalue(L, mt);
+  lua_setmetatable(L, -2);
+  return p;
+}
 
 /* The same where the metatable is an upvalue. [-0, +1, m] */
 static inline Promise *cp_promise_new (lua_State *L, KindId kind) {
@@ -142,6 +178,10 @@ Promise *cp_promise_test (lua_State *L, const Context *ctx, int idx);
 /* Append the object at 'node', which is in no list, to the ring of p, which
    is at 'idx'. [-0, +0, -] */
 void cp_ring_append (lua_State *L, Promise *p, int idx, int node);
+
+/* Take the object at 'node' out of the ring of p, which is at 'idx'. It takes
+   as long as there are older ones. [-0, +0, -] */
+void cp_ring_remove (lua_State *L, Promise *p, int idx, int node);
 
 /* Empty the ring, which is not empty, of p, which is at 'idx'; push its first
    object, linked to the others, and return how many there were.

@@ -29,27 +29,9 @@ void cp_promise_announce_slow (lua_State *L, Promise *s, int idx) {
   Context *ctx = cp_context(L);
   cp_assert(s->state != STATE_PENDING && !(s->flags & FLAG_LISTED));
   if (s->waiters > 0)
-    cp_queue_push(L, &ctx->jobs, s, idx);
+    cp_queue_push(L, ctx, s, idx);
   else if (!(s->flags & FLAG_HANDLED))
-    cp_queue_push(L, &ctx->rejections, s, idx);
-}
-
-
-/*
-** A reaction to a promise that has settled is a job of its own in the
-** standard, queued now.  It joins the batch of its promise where that means
-** the same: if the promise can be queued now, or is the last entry.
-*/
-void cp_promise_link_settled (lua_State *L, Promise *s, int idx, int node) {
-  Context *ctx = cp_context(L);
-  if (!(s->flags & FLAG_LISTED)) {
-    cp_ring_append(L, s, idx, node);
-    cp_queue_push(L, &ctx->jobs, s, idx);
-  }
-  else if (ctx->jobs.n > 0 && ctx->jobs.last == s)
-    cp_ring_append(L, s, idx, node);
-  else
-    cp_queue_push(L, &ctx->jobs, cp_node_at(L, node), node);
+    cp_queue_push_rejection(L, ctx, s, idx);
 }
 
 
@@ -57,6 +39,27 @@ static int is_dead (lua_State *L, int node) {
   const Promise *p = cp_node_at(L, node);
   int (*dead)(lua_State *, int) = cp_kinds[p->kind].dead;
   return dead != NULL && dead(L, node);
+}
+
+
+int cp_promise_awaited (lua_State *L, Promise *p, int idx) {
+  while (p->held == 0 && p->waiters > 0) {
+    int first;
+    lua_getiuservalue(L, idx, SLOT_REACTIONS);
+    if (p->waiters > 1) {
+      lua_getiuservalue(L, -1, SLOT_LINK);
+      lua_remove(L, -2);
+    }
+    first = lua_gettop(L);
+    if (!is_dead(L, first)) {
+      lua_pop(L, 1);
+      return 1;
+    }
+    cp_ring_remove(L, p, idx, first);
+    cp_node_clear(L, first, SLOT_SOURCE);
+    lua_pop(L, 1);
+  }
+  return p->held > 0;
 }
 
 

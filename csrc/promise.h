@@ -33,10 +33,24 @@ enum {
   AT_WORK = AT_NEXT + 1 /* the first position that is the job's own */
 };
 
+/* Stack positions while promises are cancelled: see cancel.h. */
+enum {
+  CANCEL_CALLED = 1, /* the promise that 'cancel' was called on */
+  CANCEL_CARRIER, /* a promise rejected with the reason */
+  CANCEL_UPSTREAM, /* the carrier for those that the first one waited for */
+  CANCEL_FIRST, /* element nodes whose sources are still to be asked, */
+  CANCEL_LAST, /* linked: the first and the last of them, or nil */
+  CANCEL_PROMISE, /* the promise that is being cancelled */
+  CANCEL_WORK
+};
+
 /* The behaviour of a kind. */
 typedef struct Kind {
-  /* Run the job of the object at AT_NODE. [-0, +any, -] */
+  /* Run the job of the node, at AT_NODE. [-0, +any, -] */
   Outcome (*run)(lua_State *L, Promise *node, const Promise *source);
+  /* Let the pending p, at CANCEL_PROMISE, take the cancellation, and push the
+     promise that it waited for and left, or nil. [-0, +1, -] */
+  Outcome (*cancel)(lua_State *L, Promise *p);
   /* Whether a reaction has lost its purpose; NULL: never. [-0, +0, -] */
   int (*dead)(lua_State *L, int node);
 } Kind;
@@ -81,21 +95,22 @@ static inline void cp_promise_announce (lua_State *L, Promise *s, int idx) {
 }
 
 
-/* Only through cp_promise_link. [-0, +0, -] */
-void cp_promise_link_settled (lua_State *L, Promise *s, int idx, int node);
-
 /* Let the pending object at 'node', in no list, react to p: when p settles,
-   or in its turn if p has settled. [-0, +0, -] */
+   or, if it has settled, in a job of its own. [-0, +0, -] */
 static inline void
-cp_promise_link (lua_State *L, Promise *p, int idx, int node) {
+cp_promise_link (lua_State *L, Context *ctx, Promise *p, int idx, int node) {
   cp_node_set(L, node, SLOT_SOURCE, idx);
   p->flags |= FLAG_HANDLED;
   if (p->state == STATE_PENDING)
     cp_ring_append(L, p, idx, node);
   else
-    cp_promise_link_settled(L, p, idx, node);
+    cp_queue_push(L, ctx, cp_node_at(L, node), node);
 }
 
+
+/* Whether anybody waits for p. Dead reactions at the head of its ring are
+   dropped, so asking costs nothing in the mean. [-0, +0, -] */
+int cp_promise_awaited (lua_State *L, Promise *p, int idx);
 
 /* Drop the dead reactions of p if its ring has grown enough since the last
    time that this costs nothing in the mean. [-0, +0, -] */

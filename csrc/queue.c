@@ -6,22 +6,38 @@
 #include "queue.h"
 
 
-void cp_queue_push (lua_State *L, Queue *q, Promise *p, int idx) {
-  Context *ctx = cp_context(L);
+static inline void append (lua_State *L, Queue *q, Promise *p, int idx) {
   cp_assert(!(p->flags & FLAG_LISTED));
   p->flags |= FLAG_LISTED;
-  if (q->n++ == 0)
+  if (q->n == 0)
     cp_node_set(L, CONTEXT, q->head, idx);
   else {
-    lua_getiuservalue(L, CONTEXT, q->head + 1);
+    lua_getiuservalue(L, CONTEXT, q->n == 1 ? q->head : q->head + 1);
     lua_pushvalue(L, idx);
     lua_setiuservalue(L, -2, SLOT_LINK);
     lua_pop(L, 1);
+    cp_node_set(L, CONTEXT, q->head + 1, idx);
   }
-  cp_node_set(L, CONTEXT, q->head + 1, idx);
-  q->last = p;
+  q->n++;
+}
+
+
+static inline void note_edge (Context *ctx) {
   if (!ctx->woken)
     ctx->edge = 1;
+}
+
+
+void cp_queue_push (lua_State *L, Context *ctx, Promise *p, int idx) {
+  append(L, &ctx->jobs, p, idx);
+  note_edge(ctx);
+}
+
+
+void cp_queue_push_rejection (
+  lua_State *L, Context *ctx, Promise *p, int idx) {
+  append(L, &ctx->rejections, p, idx);
+  note_edge(ctx);
 }
 
 
@@ -33,13 +49,13 @@ Promise *cp_queue_pop (lua_State *L, Queue *q) {
   p->flags &= (unsigned short)~FLAG_LISTED;
   if (--q->n == 0) {
     cp_node_clear(L, CONTEXT, q->head);
+    return p;
+  }
+  lua_getiuservalue(L, -1, SLOT_LINK);
+  lua_setiuservalue(L, CONTEXT, q->head);
+  lua_pushnil(L);
+  lua_setiuservalue(L, -2, SLOT_LINK);
+  if (q->n == 1)
     cp_node_clear(L, CONTEXT, q->head + 1);
-  }
-  else {
-    lua_getiuservalue(L, -1, SLOT_LINK);
-    lua_setiuservalue(L, CONTEXT, q->head);
-    lua_pushnil(L);
-    lua_setiuservalue(L, -2, SLOT_LINK);
-  }
   return p;
 }

@@ -13,9 +13,12 @@
 
 #include "node.h"
 
-/* Append p, which is at 'idx' and in no list, to a list of the context.
-   [-0, +0, -] */
-void cp_queue_push (lua_State *L, Queue *q, Promise *p, int idx);
+/* Append p, which is at 'idx' and in no list, to the jobs. [-0, +0, -] */
+void cp_queue_push (lua_State *L, Context *ctx, Promise *p, int idx);
+
+/* The same for the rejections that nobody has handled. [-0, +0, -] */
+void cp_queue_push_rejection (
+  lua_State *L, Context *ctx, Promise *p, int idx);
 
 /* Push the first object of a list that is not empty, and unlink it.
    [-0, +1, -] */

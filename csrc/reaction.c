@@ -18,13 +18,26 @@
 */
 
 /* Stack positions of the methods. */
-enum { ARG_SELF = 1, ARG_1, ARG_2, THE_METATABLE, THE_DERIVED };
+enum {
+  ARG_SELF = 1,
+  ARG_1,
+  ARG_2,
+  THE_METATABLE,
+  THE_DERIVED,
+  THE_HANDLER = ARG_1 /* what the derived promise holds until its turn */
+};
 
 
-/* Check the arguments: the promise that the method was called on. */
-static Promise *check_self (lua_State *L, const Context *ctx) {
+/* Return the promise that the method was called on, and the number of arguments
+   with it; raise if it is none. */
+static inline Promise *
+check_self (lua_State *L, const Context *ctx, int *nargs) {
   Promise *p;
-  lua_settop(L, ARG_2);
+  *nargs = lua_gettop(L);
+  if (*nargs == ARG_1) /* nearly always */
+    lua_pushnil(L);
+  else
+    lua_settop(L, ARG_2);
   p = cp_promise_peek(L, ctx, ARG_SELF);
   if (p == NULL)
     cp_args_type_error(L, ARG_SELF, "promise");
@@ -32,12 +45,15 @@ static Promise *check_self (lua_State *L, const Context *ctx) {
 }
 
 
-/* Push the promise that reacts to p, the promise at ARG_SELF; 'handler' is
-   what it holds until then. */
-static void derive (lua_State *L, Promise *p, KindId kind, int handler) {
+/* Return a promise that reacts to p, the promise at ARG_SELF, and holds what is
+   at THE_HANDLER until then. */
+static inline int
+derive (lua_State *L, Context *ctx, Promise *p, KindId kind) {
   cp_promise_make(L, kind, THE_METATABLE);
-  cp_node_set(L, THE_DERIVED, SLOT_VALUE, handler);
-  cp_promise_link(L, p, ARG_SELF, THE_DERIVED);
+  cp_node_set(L, THE_DERIVED, SLOT_VALUE, THE_HANDLER);
+  cp_promise_link(L, ctx, p, ARG_SELF, THE_DERIVED);
+  cp_host_wake(L, ctx);
+  return 1;
 }
 
 
@@ -48,33 +64,43 @@ static void pair_handlers (lua_State *L) {
   lua_rawseti(L, -2, 1);
   lua_pushvalue(L, ARG_2);
   lua_rawseti(L, -2, 2);
-  lua_replace(L, ARG_1);
+  lua_replace(L, THE_HANDLER);
+}
+
+
+/* The kind of the promise that takes these handlers, of which the second is
+   callable. Leaves what it holds at THE_HANDLER. */
+static KindId kind_with_catch (lua_State *L) {
+  if (cp_args_callable(L, ARG_1)) {
+    pair_handlers(L);
+    return KIND_BOTH;
+  }
+  lua_copy(L, ARG_2, THE_HANDLER);
+  return KIND_CATCH;
 }
 
 
 int cp_next (lua_State *L) {
-  const Context *ctx = cp_context(L);
-  Promise *p = check_self(L, ctx);
-  if (lua_isnil(L, ARG_2) || !cp_args_callable(L, ARG_2))
-    derive(L, p, cp_args_callable(L, ARG_1) ? KIND_NEXT : KIND_PASS, ARG_1);
+  Context *ctx = cp_context(L);
+  int nargs;
+  Promise *p = check_self(L, ctx, &nargs);
+  KindId kind = KIND_NEXT;
+  if (nargs > ARG_1 && cp_args_callable(L, ARG_2))
+    kind = kind_with_catch(L);
   else if (!cp_args_callable(L, ARG_1))
-    derive(L, p, KIND_CATCH, ARG_2);
-  else {
-    pair_handlers(L);
-    derive(L, p, KIND_BOTH, ARG_1);
-  }
-  cp_host_wake(L, ctx);
-  return 1;
+    kind = KIND_PASS;
+  return derive(L, ctx, p, kind);
 }
 
 
 /* p:catch and p:finally, which take one handler. */
 static int derive_one (lua_State *L, KindId kind) {
-  const Context *ctx = cp_context(L);
-  Promise *p = check_self(L, ctx);
-  derive(L, p, cp_args_callable(L, ARG_1) ? kind : KIND_PASS, ARG_1);
-  cp_host_wake(L, ctx);
-  return 1;
+  Context *ctx = cp_context(L);
+  int nargs;
+  Promise *p = check_self(L, ctx, &nargs);
+  if (!cp_args_callable(L, ARG_1))
+    kind = KIND_PASS;
+  return derive(L, ctx, p, kind);
 }
 
 
@@ -87,6 +113,17 @@ int cp_finally (lua_State *L) {
   return derive_one(L, KIND_FINALLY);
 }
 
+
+int cp_shield (lua_State *L) {
+  Context *ctx = cp_context(L);
+  Promise *p = cp_args_check_promise(L, ctx, ARG_SELF);
+  lua_settop(L, ARG_SELF);
+  lua_pushnil(L);
+  lua_pushnil(L);
+  lua_pushvalue(L, PROMISE_MT);
+  return derive(L, ctx, p, KIND_SHIELD);
+}
+
 /* }================================================================ */
 
 
@@ -97,11 +134,17 @@ int cp_finally (lua_State *L) {
 */
 
 /* Call the handler on the top with all values of the source, and resolve
-   with its results. [-1, +any, -] */
-static Outcome
+   with its results, unless it has cancelled its own promise. [-1, +any, -] */
+static inline Outcome
 call_handler (lua_State *L, Promise *node, const Promise *source) {
   int n = cp_promise_values(L, source, AT_SOURCE);
-  if (n >= 0 && lua_pcall(L, n, LUA_MULTRET, AT_HANDLER) == LUA_OK)
+  int ok = n >= 0 && lua_pcall(L, n, LUA_MULTRET, AT_HANDLER) == LUA_OK;
+  if (node->state != STATE_PENDING) {
+    if (!ok)
+      cp_trace_take(L, cp_context(L)); /* nobody wants to know */
+    return LEFT;
+  }
+  if (ok)
     return cp_resolve(L, node, AT_NODE, lua_gettop(L) - AT_WORK + 1);
   cp_trace_reject(L, node, AT_NODE);
   return SETTLED;
@@ -167,7 +210,7 @@ static int push_promise (lua_State *L) {
 /* Go on in a job of its own. */
 static Outcome requeue (lua_State *L, Promise *node, KindId kind) {
   node->kind = (unsigned char)kind;
-  cp_queue_push(L, &cp_context(L)->jobs, node, AT_NODE);
+  cp_queue_push(L, cp_context(L), node, AT_NODE);
   return LEFT;
 }
 
@@ -175,7 +218,7 @@ static Outcome requeue (lua_State *L, Promise *node, KindId kind) {
 /* Let the node wait for the promise at 'idx'. */
 static Outcome wait_for (lua_State *L, Promise *node, int idx, KindId kind) {
   node->kind = (unsigned char)kind;
-  cp_promise_link(L, cp_node_at(L, idx), idx, AT_NODE);
+  cp_promise_link(L, cp_context(L), cp_node_at(L, idx), idx, AT_NODE);
   return LEFT;
 }
 
@@ -196,15 +239,30 @@ static int is_inert (lua_State *L, int idx) {
 }
 
 
+/* Keep the promise whose outcome the node takes at the end: the settled one, or
+   what it was given when its handler cancelled it. [-0, +0, -] */
+static void keep_original (lua_State *L, Promise *node) {
+  if (node->flags & FLAG_DIVERTED) {
+    node->flags &= (unsigned short)~FLAG_DIVERTED;
+    lua_getiuservalue(L, AT_NODE, SLOT_SOURCE);
+    lua_setiuservalue(L, AT_NODE, SLOT_VALUE);
+    cp_node_clear(L, AT_NODE, SLOT_SOURCE);
+  }
+  else
+    cp_node_set(L, AT_NODE, SLOT_VALUE, AT_SOURCE);
+}
+
+
 Outcome cp_run_finally (lua_State *L, Promise *node, const Promise *source) {
   (void)source;
+  node->flags &= (unsigned short)~FLAG_DIVERTED;
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
   if (lua_pcall(L, 0, 1, AT_HANDLER) != LUA_OK) {
     cp_trace_reject(L, node, AT_NODE);
     return SETTLED;
   }
   /* stack: handler; source; node; next; result */
-  cp_node_set(L, AT_NODE, SLOT_VALUE, AT_SOURCE);
+  keep_original(L, node);
   if (cp_promise_test(L, cp_context(L), AT_WORK) != NULL)
     return wait_for(L, node, AT_WORK, KIND_FINALLY_WAIT);
   if (is_inert(L, AT_WORK))

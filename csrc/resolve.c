@@ -161,7 +161,7 @@ Shape cp_resolve_look (lua_State *L, int idx) {
 static Outcome lock_in (lua_State *L, Promise *p, int idx, KindId kind) {
   lua_setiuservalue(L, idx, SLOT_SOURCE);
   p->kind = (unsigned char)kind;
-  cp_queue_push(L, &cp_context(L)->jobs, p, idx);
+  cp_queue_push(L, cp_context(L), p, idx);
   return LEFT;
 }
 
@@ -173,6 +173,7 @@ follow_promise (lua_State *L, Promise *p, int idx, int target) {
     return SETTLED;
   }
   cp_node_clear(L, idx, SLOT_VALUE);
+  cp_node_hold(cp_node_at(L, target));
   lua_pushvalue(L, target);
   return lock_in(L, p, idx, KIND_ADOPT);
 }
@@ -252,9 +253,8 @@ Outcome cp_resolve_as (lua_State *L, Promise *p, int idx, int source) {
 static int resolve_if (lua_State *L, unsigned int generation) {
   Promise *p = cp_node_at(L, OWNER);
   if (p->state == STATE_PENDING && p->generation == generation) {
-    if (cp_resolve(L, p, OWNER, lua_gettop(L)) == SETTLED)
-      cp_promise_announce(L, p, OWNER);
-    cp_host_wake(L, cp_context(L));
+    Outcome outcome = cp_resolve(L, p, OWNER, lua_gettop(L));
+    cp_host_finish(L, outcome, p, OWNER);
   }
   return 0;
 }
@@ -265,19 +265,18 @@ static int reject_if (lua_State *L, unsigned int generation) {
   if (p->state == STATE_PENDING && p->generation == generation) {
     lua_settop(L, 1);
     cp_promise_settle(L, p, OWNER, STATE_REJECTED);
-    cp_promise_announce(L, p, OWNER);
-    cp_host_wake(L, cp_context(L));
+    cp_host_finish(L, SETTLED, p, OWNER);
   }
   return 0;
 }
 
 
-static int resolve (lua_State *L) {
+int cp_resolve_function (lua_State *L) {
   return resolve_if(L, 0);
 }
 
 
-static int reject (lua_State *L) {
+int cp_reject_function (lua_State *L) {
   return reject_if(L, 0);
 }
 
@@ -294,20 +293,6 @@ static int resolve_later (lua_State *L) {
 
 static int reject_later (lua_State *L) {
   return reject_if(L, own_generation(L));
-}
-
-
-void cp_push_resolve (lua_State *L, int idx) {
-  lua_pushvalue(L, CONTEXT);
-  lua_pushvalue(L, idx);
-  lua_pushcclosure(L, resolve, 2);
-}
-
-
-void cp_push_reject (lua_State *L, int idx) {
-  lua_pushvalue(L, CONTEXT);
-  lua_pushvalue(L, idx);
-  lua_pushcclosure(L, reject, 2);
 }
 
 /* }================================================================ */
@@ -329,9 +314,11 @@ Outcome cp_run_pass (lua_State *L, Promise *node, const Promise *source) {
 /* The job of ECMA-262 27.2.2.2 for a promise of our own: its 'next' is known
    and needs no resolving functions. */
 Outcome cp_run_adopt (lua_State *L, Promise *node, const Promise *source) {
+  Promise *target = cp_node_at(L, AT_SOURCE);
   (void)source;
+  cp_node_release(target);
   node->kind = KIND_PASS;
-  cp_promise_link(L, cp_node_at(L, AT_SOURCE), AT_SOURCE, AT_NODE);
+  cp_promise_link(L, cp_context(L), target, AT_SOURCE, AT_NODE);
   return LEFT;
 }
 

@@ -23,6 +23,12 @@ static inline Outcome cp_resolve (lua_State *L, Promise *p, int idx, int n) {
       return SETTLED;
     }
   }
+  else if (n == 0) {
+    p->flags |= FLAG_EMPTY;
+    lua_pushnil(L);
+    cp_promise_settle(L, p, idx, STATE_FULFILLED);
+    return SETTLED;
+  }
   return cp_resolve_slow(L, p, idx, n);
 }
 
@@ -48,10 +54,18 @@ typedef enum Shape {
 /* Look at the object (table or userdata) at 'idx'. [-0, +(0|1), -] */
 Shape cp_resolve_look (lua_State *L, int idx);
 
-/* Push the functions that resolve and reject the open promise at 'idx'.
-   [-0, +1, m] */
-void cp_push_resolve (lua_State *L, int idx);
-void cp_push_reject (lua_State *L, int idx);
+/* The functions that resolve and reject a promise; upvalues: the context, the
+   promise. */
+int cp_resolve_function (lua_State *L);
+int cp_reject_function (lua_State *L);
+
+/* Push one of those for the open promise at 'idx'. [-0, +1, m] */
+static inline void
+cp_push_resolving (lua_State *L, int idx, lua_CFunction f) {
+  lua_pushvalue(L, CONTEXT);
+  lua_pushvalue(L, idx);
+  lua_pushcclosure(L, f, 2);
+}
 
 Outcome cp_run_pass (lua_State *L, Promise *node, const Promise *source);
 Outcome cp_run_adopt (lua_State *L, Promise *node, const Promise *source);

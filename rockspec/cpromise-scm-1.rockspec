@@ -22,6 +22,7 @@ build = {
       sources = {
         "csrc/args.c",
         "csrc/async.c",
+        "csrc/cancel.c",
         "csrc/combine.c",
         "csrc/construct.c",
         "csrc/host.c",

@@ -205,14 +205,14 @@ describe("an argument error", function()
 end)
 
 describe("an executor", function()
-  it("receives two functions, however many parameters it has", function()
+  it("receives three functions, however many parameters it has", function()
     local n, types = 0, nil
     Promise.new(function(a, b, c, d)
       n = n + 1
       types = {type(a), type(b), type(c), type(d)}
     end)
     assert.equal(1, n)
-    assert.same({"function", "function", "nil", "nil"}, types)
+    assert.same({"function", "function", "function", "nil"}, types)
   end)
 end)
 

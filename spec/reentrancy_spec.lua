@@ -272,9 +272,9 @@ describe("the loop's wake", function()
         woken = woken + 1
         if woken < 3 then error("no memory, say", 0) end
       end)
-      -- What was queued waits; so any later call tries again.
+      -- What was queued waits; so any later call that queues tries again.
       Promise.queueMicrotask(pass)
-      for _ = 1, 5 do Promise.resolve(1) end
+      for _ = 1, 5 do Promise.resolve(1):next(pass) end
       assert.equal(3, woken)
       Promise.drain()
       Promise.queueMicrotask(pass)

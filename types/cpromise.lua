@@ -22,7 +22,12 @@ local Promise = {}
 ---@class Promise
 local promise = {}
 
----@alias cpromise.Executor fun(resolve: fun(...), reject: fun(reason: any))
+---@alias cpromise.Executor fun(resolve: fun(...), reject: fun(reason: any), onCancel: fun(hook: fun(cancellation: cpromise.Cancellation)))
+
+--- The reason of a cancelled promise. `tostring` gives message and reason.
+---@class cpromise.Cancellation
+---@field message string  "the promise was cancelled"
+---@field reason any  what was given to `cancel`
 
 ---@class cpromise.Settled
 ---@field status "fulfilled"|"rejected"
@@ -47,13 +52,16 @@ local promise = {}
 
 -- Construction ---------------------------------------------------------------
 
---- Make a promise (27.2.3.1). `executor(resolve, reject)` is called at once.
---- An error thrown in it rejects, unless the promise has been resolved.
+--- Make a promise (27.2.3.1). `executor(resolve, reject, onCancel)` is called at
+--- once. An error thrown in it rejects, unless the promise has been resolved.
 ---
 --- `resolve(...)` takes any number of values. If the first is a promise or a
 --- thenable, the promise follows it, and the others are ignored. If it is the
 --- promise itself, that rejects with a reason that starts with `TypeError`.
 --- `reject(reason)` takes one. Only the first call of either does anything.
+---
+--- `onCancel(hook)` adds a hook for `cancel`: see there. It raises if the hook is
+--- not callable, and does nothing once the promise is resolved or cancelled.
 ---
 --- Raises if `executor` is not callable. `Promise(executor)` is the same.
 ---@param executor cpromise.Executor
@@ -78,10 +86,12 @@ function Promise.fulfill(...) end
 ---@return Promise
 function Promise.reject(reason) end
 
---- A promise and the functions that settle it (27.2.4.8), as three results.
+--- A promise and the functions that settle it (27.2.4.8), and the one that adds
+--- hooks for `cancel`, as four results.
 ---@return Promise promise
 ---@return fun(...) resolve
 ---@return fun(reason: any) reject
+---@return fun(hook: fun(cancellation: cpromise.Cancellation)) onCancel
 function Promise.withResolvers() end
 
 --- Call `fn(...)` at once; its results resolve the promise, its error rejects
@@ -143,6 +153,45 @@ function promise:status() end
 --- `reject`. The reason itself is never changed.
 ---@return string?
 function promise:traceback() end
+
+
+-- Cancellation ---------------------------------------------------------------
+-- ECMA-262 has none; docs/cancellation.md tells the model.
+
+--- Cancel a pending promise. Returns whether that did anything: false if it has
+--- settled, or is being cancelled. Never raises but for want of memory.
+---
+--- It rejects with a `cpromise.Cancellation` (`reason` itself, if it is one),
+--- which is never reported as unhandled.
+---
+--- * One of `new` or `withResolvers` first calls the hooks given to `onCancel`,
+---   in order, with the cancellation. A hook can't await; its error is reported
+---   as unhandled. Once it follows another promise, it has no hooks.
+--- * One of `next` or `catch` rejects at once; its handler never runs. That of
+---   `finally` runs, and its promise stays pending until it has.
+--- * An async call stays pending until its body ends: the cancellation is raised
+---   at the `await` where it is, in its turn, or else at its next one. The body
+---   may catch it and go on.
+---
+--- What the promise waited for loses a waiter, and is cancelled as well, with the
+--- same cancellation, if that was the last one. Waiters are `next`, `catch`,
+--- `finally`, `await`, a promise that follows, an element of a combinator.
+---
+--- `local p <close> = ...` cancels at the end of the block.
+---@param reason? any
+---@return boolean
+function promise:cancel(reason) end
+
+--- A promise that follows `p`, and whose cancellation `p` doesn't notice: for a
+--- promise that others will want, as in a cache. Raises if `p` is no promise.
+---@param p Promise
+---@return Promise
+function Promise.shield(p) end
+
+--- Whether `v` is the reason of a cancelled promise.
+---@param v any
+---@return boolean
+function Promise.isCancelled(v) end
 
 
 -- Combinators ----------------------------------------------------------------

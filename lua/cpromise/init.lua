@@ -27,6 +27,8 @@ local Promise = {
   allKeyed = core.allKeyed,
   allSettledKeyed = core.allSettledKeyed,
   isAggregate = core.isAggregate,
+  shield = core.shield,
+  isCancelled = core.isCancelled,
 
   async = core.async,
   spawn = core.spawn,
