@@ -159,6 +159,26 @@ add {
   end,
 }
 
+-- The source keeps one waiter, or it would be cancelled as well.
+add {
+  name = "cancel",
+  about = "p:next(f), cancelled",
+  needs = {"withResolvers", "catch", "cancel"},
+  run = function(P, n)
+    local source, resolve = P.withResolvers()
+    local kept = source:next(id)
+    local count, last = 0, nil
+    for _ = 1, n do
+      last = source:next(error)
+      if last:cancel() then count = count + 1 end
+      P.drain()
+    end
+    resolve(1)
+    expect(P, kept, 1)
+    expect(P, last:catch(function() return count end), n)
+  end,
+}
+
 -- Adoption
 
 add {
