@@ -6,11 +6,12 @@
 #   make all      build into build/
 #   make mutants  break the core in many places: do the specs notice?
 #   make check    linters, formatting, layers; changes nothing
-#   make bench    measure speed and memory, against rivals (3 minutes)
+#   make bench    measure speed and memory, against rivals (4 minutes)
 #   make bench-full    in four sizes, which takes hours
 #   make bench-count   count instructions (BENCH='^chain' for some)
 #   make bench-check   compare them with those in bench/instructions.txt
 #   make bench-accept  write that file
+#   make bench-growth  count instructions for few and for many operations
 #   make bench-report  measure, and write docs/benchmarks.md
 #   make install  install below PREFIX (/usr/local)
 #   make deps     install what the above need and the machine lacks
@@ -103,7 +104,7 @@ bench: bench-quick
 bench-tiny bench-quick bench-full: bench-deps
 	@$(LUA) bench/run.lua $(@:bench-%=%) '$(BENCH)'
 
-bench-count bench-check bench-accept: bench-deps
+bench-count bench-check bench-accept bench-growth: bench-deps
 	@CC='$(CC)' $(LUA) bench/count.lua $(@:bench-%=%) '$(BENCH)'
 
 bench-report: bench-deps
@@ -142,4 +143,4 @@ clean:
 
 .PHONY: all help demo test soak mutants support check install deps clean \
   bench bench-tiny bench-quick bench-full bench-count bench-check \
-  bench-accept bench-report bench-deps
+  bench-accept bench-growth bench-report bench-deps

@@ -4,6 +4,7 @@
 ---   lua5.4 bench/count.lua count [PATTERN]   print those of all workloads
 ---   lua5.4 bench/count.lua check             compare with instructions.txt
 ---   lua5.4 bench/count.lua accept            write instructions.txt
+---   lua5.4 bench/count.lua growth [PATTERN]  of those kept, few and many
 ---
 --- `check` fails if a count is more than 3 % above the kept one, and exits
 --- with 77 where the versions are others, which proves nothing.
@@ -15,6 +16,7 @@ local workloads = require "bench.workloads"
 local FILE <const> = "bench/instructions.txt"
 local TOLERANCE <const> = 0.03
 local NOT_HERE <const> = 77
+local FEW <const>, MANY <const> = 10000, 1000000
 
 local KEPT <const> =
   {"new", "chain", "fan-out", "step", "all", "await", "async", "throw"}
@@ -49,12 +51,12 @@ end
 
 function modes.check()
   local kept = instructions.read(FILE)
-  local failed = false
-  local other = other_version(kept)
-  if kept.valgrind and other and other:find "valgrind is missing" then
-    print(other)
+  if not versions.valgrind() then
+    print "valgrind is missing"
     return NOT_HERE
   end
+  local other = other_version(kept)
+  local failed = false
   for _, name in ipairs(KEPT) do
     local text, more = instructions.compare(name, instructions.count(name),
       tonumber(kept[name]), TOLERANCE)
@@ -66,6 +68,18 @@ function modes.check()
     return NOT_HERE
   end
   return failed and 1 or 0
+end
+
+-- A quarter of an hour.
+function modes.growth(pattern)
+  for _, name in ipairs(KEPT) do
+    if name:find(pattern) then
+      local few = instructions.count_of(name, FEW)
+      local many = instructions.count_of(name, MANY)
+      print(("%-10s %6d of %d, %6d of %d, %+.1f %%"):format(
+        name, few, FEW, many, MANY, (many / few - 1) * 100))
+    end
+  end
 end
 
 function modes.accept()

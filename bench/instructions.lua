@@ -4,7 +4,7 @@ local child = require "bench.child"
 local workloads = require "bench.workloads"
 
 -- The difference of two sizes leaves out starting and ending the process.
-local SMALL <const>, LARGE <const> = 1000, 21000
+local TINY <const>, SMALL <const>, LARGE <const> = 10, 1000, 21000
 
 local instructions = {}
 
@@ -17,18 +17,35 @@ local function collected(workload, n, mode)
   return tonumber(count)
 end
 
-local function for_each(workload, mode)
-  local more = collected(workload, LARGE, mode) -
-    collected(workload, SMALL, mode)
-  return more / (LARGE - SMALL)
+local function between(workload, mode, small, large)
+  local more = collected(workload, large, mode) -
+    collected(workload, small, mode)
+  return more / (large - small)
+end
+
+local function count_between(workload, small, large)
+  local each = between(workload, "run", small, large)
+  if workload.setup then
+    each = each - between(workload, "setup", small, large)
+  end
+  return each
 end
 
 --- The instructions of one operation of a workload, without its setup.
 function instructions.count(name)
-  local workload = workloads[name]
-  local count = for_each(workload, "run")
-  if workload.setup then count = count - for_each(workload, "setup") end
-  return math.floor(count + 0.5)
+  return math.floor(count_between(workloads[name], SMALL, LARGE) + 0.5)
+end
+
+--- The same of n operations: the mean of four sizes up to n within one
+--- doubling. For the collector starts again whenever the heap has doubled,
+--- and its share goes up and down by 4 % in between.
+function instructions.count_of(name, n)
+  local sum = 0
+  for step = 0, 3 do
+    local size = math.floor(n / 2 ^ (step / 4))
+    sum = sum + count_between(workloads[name], TINY, size)
+  end
+  return math.floor(sum / 4 + 0.5)
 end
 
 --- Read a file of lines `name value`: a table of values, as text, and the

@@ -12,12 +12,17 @@ end
 
 local versions = {}
 
+--- That of valgrind, nil if there is none.
+function versions.valgrind()
+  return version("valgrind --version", "valgrind%-")
+end
+
 --- The versions that instructions depend on: name and version, in order.
 function versions.tools()
   return {
     {"gcc", version(compiler .. " -dumpfullversion", "")},
     {"Lua", version(child.lua "-v", "Lua")},
-    {"valgrind", version("valgrind --version", "valgrind%-")},
+    {"valgrind", versions.valgrind()},
     {"glibc", version("getconf GNU_LIBC_VERSION", "glibc")},
     {"machine", version("uname -m", "")},
   }
