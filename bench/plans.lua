@@ -1,8 +1,9 @@
 --- Which workloads run with which sizes, how often, and how long.
 ---
---- A plan is a list of parts: `only`, a pattern of names; `sizes`; `rounds`,
---- each a new process; `seconds` that one takes at least. Without seconds
---- each workload just runs, and no bytes are counted.
+--- A plan is a list of parts: `only`, a pattern of names; `besides`, another
+--- for those that are left out; `of`, the implementations if not all;
+--- `sizes`; `rounds`, each a new process; `seconds` that one takes at least.
+--- Without seconds each workload just runs, and no bytes are counted.
 
 return {
   tiny = {{only = "", sizes = {100}, rounds = 1}},
@@ -34,5 +35,13 @@ return {
       seconds = 0.2,
     },
     {only = "^hold%-", sizes = {1000000}, rounds = 1, seconds = 0},
+    {
+      only = "",
+      besides = "^timers$",
+      of = {"cpromise", "V8"},
+      sizes = {1000000},
+      rounds = 3,
+      seconds = 0.2,
+    },
   },
 }

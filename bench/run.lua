@@ -26,9 +26,11 @@ local function command(cell, ...)
     LIMIT, program, child.command(cell.workload.name, ...))
 end
 
--- Of what a failing process prints, the line that says why.
+-- Of what a failing process prints, the line that says why, without the
+-- folders that this machine has.
 local function why(text)
-  return text:match "[^\n]*Error[^\n]*" or text:match "[^\n]*"
+  local line = text:match "[^\n]*Error[^\n]*" or text:match "[^\n]*"
+  return (line:gsub("^%S*lua%S*: ", ""):gsub("[^%s'\"]*/", ""))
 end
 
 -- The number that a process prints, nil for `-`; or nil, why it failed.
@@ -52,18 +54,35 @@ local function measure_time(cell)
   table.insert(cell.ns, ns)
 end
 
--- Adds a workload of one size in each implementation.
+local function has(list, item)
+  for _, each in ipairs(list) do
+    if each == item then return true end
+  end
+  return false
+end
+
+-- Adds a workload of one size in each implementation, once.
 local function add_cells(cells, part, workload, n)
   for _, implementation in ipairs(implementations.found()) do
-    cells[#cells + 1] = {
-      workload = workload,
-      implementation = implementation,
-      n = n,
-      rounds = part.rounds,
-      seconds = part.seconds,
-      ns = {},
-    }
+    local name = implementation.name
+    local key = table.concat({workload.name, n, name}, "\t")
+    if not cells[key] and (not part.of or has(part.of, name)) then
+      cells[key] = true
+      cells[#cells + 1] = {
+        workload = workload,
+        implementation = implementation,
+        n = n,
+        rounds = part.rounds,
+        seconds = part.seconds,
+        ns = {},
+      }
+    end
   end
+end
+
+local function is_chosen(part, name, pattern)
+  return name:find(part.only) and name:find(pattern) and
+    not (part.besides and name:find(part.besides))
 end
 
 -- All that a plan measures.
@@ -71,8 +90,7 @@ local function cells_of(plan, pattern)
   local cells = {}
   for _, part in ipairs(plan) do
     for _, workload in ipairs(workloads) do
-      local name = workload.name
-      if name:find(part.only) and name:find(pattern) then
+      if is_chosen(part, workload.name, pattern) then
         for _, n in ipairs(part.sizes) do
           add_cells(cells, part, workload, n)
         end
