@@ -520,6 +520,21 @@ int cp_pawait (lua_State *L) {
 }
 
 
+int cp_canAwait (lua_State *L) {
+  int is_main = lua_pushthread(L);
+  lua_pushboolean(L, refusal(L, cp_context(L), is_main) == NULL);
+  return 1;
+}
+
+
+int cp_unwrap (lua_State *L) {
+  const Promise *p = cp_args_check_promise(L, cp_context(L), 1);
+  if (p->state == STATE_PENDING)
+    cp_args_error(L, 1, "pending");
+  return outcome(L, WAIT_PROMISE);
+}
+
+
 int cp_awaitLoop (lua_State *L) {
   lua_settop(L, 1);
   return await_by_loop(L, cp_context(L), 0);

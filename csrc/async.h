@@ -33,6 +33,12 @@ int cp_await (lua_State *L);
 /* pawait(v) */
 int cp_pawait (lua_State *L);
 
+/* canAwait(): whether 'await' could wait here. */
+int cp_canAwait (lua_State *L);
+
+/* unwrap(p): what 'await' would return or raise, for p that has settled */
+int cp_unwrap (lua_State *L);
+
 /* wrap(fn): coroutine.wrap for generators that await */
 int cp_wrap (lua_State *L);
 

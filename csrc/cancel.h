@@ -34,6 +34,9 @@ int cp_close (lua_State *L);
 /* abandon(p, reason): as 'cancel', but p itself gets the reason as it is. */
 int cp_abandon (lua_State *L);
 
+/* cancellation(reason) -> what 'cancel' would reject with */
+int cp_cancellation (lua_State *L);
+
 /* isCancelled(v): whether v is the reason of a cancelled promise. */
 int cp_isCancelled (lua_State *L);
 

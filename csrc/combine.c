@@ -39,14 +39,15 @@ static const Act rules[][2] = {
 ** =================================================================
 */
 
-/* (metatable, errors) -> an aggregate error. */
+/* (metatable, errors [, message]) -> an aggregate error. */
 static int make_error (lua_State *L) {
+  if (lua_gettop(L) < 3)
+    lua_pushliteral(L, "All promises were rejected");
   lua_createtable(L, 0, 2);
-  lua_insert(L, 2);
-  lua_setfield(L, 2, "errors");
-  lua_pushliteral(L, "All promises were rejected");
-  lua_setfield(L, 2, "message");
   lua_insert(L, 1);
+  /* stack: the error; metatable; errors; message */
+  lua_setfield(L, 1, "message");
+  lua_setfield(L, 1, "errors");
   lua_setmetatable(L, 1);
   return 1;
 }
@@ -476,6 +477,14 @@ int cp_allSettledKeyed (lua_State *L) {
 }
 
 
+int cp_aggregate (lua_State *L) {
+  lua_settop(L, 2);
+  lua_getiuservalue(L, CONTEXT, CTX_AGGREGATE_MT);
+  lua_insert(L, 1);
+  return make_error(L);
+}
+
+
 int cp_isAggregate (lua_State *L) {
   lua_pushboolean(L, cp_args_is_tagged(L, 1, CTX_AGGREGATE_MT));
   return 1;
@@ -486,11 +495,15 @@ int cp_aggregate_tostring (lua_State *L) {
   luaL_Buffer b;
   lua_Integer i, n;
   luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
   lua_getfield(L, 1, "errors");
-  luaL_checktype(L, -1, LUA_TTABLE);
+  luaL_checktype(L, 2, LUA_TTABLE);
   n = luaL_len(L, 2);
+  lua_getfield(L, 1, "message");
   luaL_buffinit(L, &b);
-  luaL_addstring(&b, "AggregateError: All promises were rejected");
+  luaL_addstring(&b, "AggregateError: ");
+  luaL_tolstring(L, 3, NULL);
+  luaL_addvalue(&b);
   for (i = 1; i <= n; i++) {
     lua_pushfstring(L, "\n  %I: ", (LUAI_UACINT)i);
     luaL_addvalue(&b);

@@ -16,7 +16,10 @@ int cp_race (lua_State *L);
 int cp_allKeyed (lua_State *L);
 int cp_allSettledKeyed (lua_State *L);
 
-/* isAggregate(v): whether v is the reason of an 'any' that failed. */
+/* aggregate(errors, message) -> an aggregate error, as 'any' makes them */
+int cp_aggregate (lua_State *L);
+
+/* isAggregate(v): whether v is an aggregate error. */
 int cp_isAggregate (lua_State *L);
 
 /* __tostring of aggregate errors. */

@@ -43,6 +43,7 @@ build = {
     ["cpromise.loop.luv"] = "lua/cpromise/loop/luv.lua",
     ["cpromise.loop.virtual"] = "lua/cpromise/loop/virtual.lua",
     ["cpromise.promisify"] = "lua/cpromise/promisify.lua",
+    ["cpromise.scope"] = "lua/cpromise/scope.lua",
     ["cpromise.time"] = "lua/cpromise/time.lua",
   },
 }

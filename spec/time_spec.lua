@@ -127,6 +127,29 @@ describe("delay", function()
     assert.equal(0, status)
   end)
 
+  it("frees its timer when it is cancelled", function()
+    local p = Promise.delay(1, "x")
+    assert.is_true(p:cancel "why")
+    assert.is_false(loop.step())
+    local state, reason = helper.outcome(p)
+    assert.equal("rejected", state)
+    assert.equal("why", reason.reason)
+  end)
+
+  it("frees it when nobody waits for it any more", function()
+    local p = Promise.spawn(function() Promise.await(Promise.delay(1)) end)
+    p:cancel()
+    Promise.drain()
+    assert.is_false(loop.step())
+  end)
+
+  it("raises as a loop that refuses timers does", function()
+    function loop.timer() error("no timers", 0) end
+    local ok, err = pcall(Promise.delay, 1)
+    assert.is_false(ok)
+    assert.equal("no timers", err)
+  end)
+
   it("finds a loop that is set after a failure", function()
     local text = child.run [[
       package.preload.luv = function() error "not here" end
@@ -137,6 +160,195 @@ describe("delay", function()
       Promise.run()
     ]]
     assert.equal("late\n", text)
+  end)
+end)
+
+describe("timeout", function()
+  local loop, timers
+
+  before_each(function()
+    loop, timers = virtual.new(), 0
+    local timer, cancel = loop.timer, loop.cancel
+    local known = {}
+    function loop.timer(seconds, fn, background)
+      local handle = timer(seconds, function()
+        timers = timers - 1
+        fn()
+      end, background)
+      timers = timers + 1
+      known[handle] = true
+      return handle
+    end
+    function loop.cancel(handle)
+      if known[handle] and handle.fn then timers = timers - 1 end
+      cancel(handle)
+    end
+    Promise.setLoop(loop)
+  end)
+
+  after_each(function()
+    Promise.drain()
+    Promise.setLoop(nil)
+  end)
+
+  it("follows a promise that settles in time", function()
+    local p = Promise.delay(1, "a", nil, "c"):timeout(2)
+    loop.advance(1)
+    assert.same({"fulfilled", "a", nil, "c", n = 4}, outcome(p))
+    local q = Promise.reject("boom"):timeout(2)
+    q:catch(function() end)
+    assert.same({"rejected", "boom", n = 2}, outcome(q))
+  end)
+
+  it("rejects with a timeout when the time is up", function()
+    local p = Promise.delay(3):timeout(1.5)
+    loop.advance(1.49)
+    assert.equal("pending", (p:status()))
+    p:catch(function() end)
+    loop.advance(0.01)
+    local state, reason = helper.outcome(p)
+    assert.equal("rejected", state)
+    assert.is_true(Promise.isTimeout(reason))
+    assert.is_false(Promise.isCancelled(reason))
+    assert.equal("timed out after 1.5 seconds", reason.message)
+    assert.equal(1.5, reason.seconds)
+    assert.is_nil(reason.reason)
+    assert.equal("timed out after 1.5 seconds", tostring(reason))
+  end)
+
+  it("keeps the reason that was given", function()
+    local p = Promise.delay(3):timeout(1, "no answer")
+    p:catch(function() end)
+    loop.advance(1)
+    local _, reason = helper.outcome(p)
+    assert.equal("no answer", reason.reason)
+    assert.equal("timed out after 1 seconds: no answer", tostring(reason))
+  end)
+
+  it("cancels the promise if nobody else waits for it", function()
+    local p = Promise.delay(3)
+    local q = p:timeout(1)
+    q:catch(function() end)
+    loop.advance(1)
+    local _, timeout = helper.outcome(q)
+    local state, reason = helper.outcome(p)
+    assert.equal("rejected", state)
+    assert.is_true(Promise.isCancelled(reason))
+    assert.equal(timeout, reason.reason)
+    assert.equal(0, timers)
+  end)
+
+  it("leaves the promise to others that wait for it", function()
+    local p = Promise.delay(3, "late")
+    local other = p:next(function(v) return v end)
+    p:timeout(1):catch(function() end)
+    loop.advance(3)
+    assert.same({"fulfilled", "late", n = 2}, outcome(other))
+  end)
+
+  it("raises where an async call awaits", function()
+    local closed
+    local p = Promise.spawn(function()
+      local _ <close> = setmetatable({}, {__close = function()
+        closed = true
+      end})
+      Promise.await(Promise.delay(9))
+    end)
+    local q = p:timeout(1)
+    q:catch(function() end)
+    loop.advance(1)
+    assert.is_true(Promise.isTimeout(select(2, helper.outcome(q))))
+    assert.is_true(Promise.isCancelled(select(2, helper.outcome(p))))
+    assert.is_true(closed)
+  end)
+
+  it("is reported if nobody handles it", function()
+    local reports = helper.unhandled(function()
+      Promise.delay(3):timeout(1)
+      loop.advance(1)
+    end)
+    assert.equal(1, #reports)
+    assert.is_true(Promise.isTimeout(reports[1].reason))
+  end)
+
+  it("frees its timer when the promise settles", function()
+    local p, resolve = Promise.withResolvers()
+    p:timeout(100)
+    assert.equal(1, timers)
+    resolve()
+    Promise.drain()
+    assert.equal(0, timers)
+  end)
+
+  it("frees its timer when it is cancelled itself", function()
+    local p = Promise.withResolvers()
+    local q = p:timeout(100)
+    q:cancel()
+    Promise.drain()
+    assert.equal(0, timers)
+    assert.is_true(Promise.isCancelled(select(2, q:status())))
+    assert.is_true(Promise.isCancelled(select(2, p:status())))
+  end)
+
+  it("does not keep the loop alive", function()
+    Promise.withResolvers():timeout(100)
+    assert.is_false(loop.step())
+    assert.equal(0, loop.now())
+  end)
+
+  it("takes no time at all", function()
+    local p = Promise.withResolvers():timeout(0)
+    p:catch(function() end)
+    Promise.drain()
+    assert.equal("pending", (p:status()))
+    loop.advance(0)
+    assert.is_true(Promise.isTimeout(select(2, helper.outcome(p))))
+  end)
+
+  it("leaves nothing behind if the loop refuses the timer", function()
+    function loop.timer() error("no timers", 0) end
+    local reports = helper.unhandled(function()
+      local ok, err = pcall(Promise.resolve().timeout, Promise.resolve(), 1)
+      assert.is_false(ok)
+      assert.equal("no timers", err)
+    end)
+    assert.same({}, reports)
+  end)
+
+  it("is known by isTimeout, which knows nothing else", function()
+    for _, v in ipairs {1, "timed out", {}, Promise.resolve(), print} do
+      assert.is_false(Promise.isTimeout(v))
+    end
+    assert.is_false(Promise.isTimeout(nil))
+    assert.is_false(Promise.isTimeout())
+  end)
+
+  local wrong = {
+    {"#1", "number expected, got nil", nil},
+    {"#1", "number expected, got string", "1"},
+    {"#1", "must not be negative", -1},
+    {"#1", "not a number (NaN)", 0 / 0},
+  }
+  for _, case in ipairs(wrong) do
+    it("raises: " .. case[2], function()
+      assert.equal(("bad argument %s to 'timeout' (%s)"):format(case[1],
+        case[2]), message(function() Promise.resolve():timeout(case[3]) end))
+    end)
+  end
+
+  it("raises for what is no promise", function()
+    assert.equal(
+      "bad argument #1 to 'timeout' (promise expected, got number)",
+      message(function() Promise.resolve().timeout(1, 2) end))
+  end)
+
+  it("raises without a loop", function()
+    local text = child.run [[
+      package.preload.luv = function() error "not here" end
+      local Promise = require "cpromise"
+      print(pcall(function() Promise.resolve():timeout(1) end))
+    ]]
+    assert.matches(":3: timeout needs an event loop: install luv", text)
   end)
 end)
 

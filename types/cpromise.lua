@@ -29,13 +29,20 @@ local promise = {}
 ---@field message string  "the promise was cancelled"
 ---@field reason any  what was given to `cancel`
 
+--- The reason of a promise that timed out. `tostring` gives message and reason.
+---@class cpromise.Timeout
+---@field message string  "timed out after 1.5 seconds"
+---@field seconds number
+---@field reason any  what was given to `timeout`
+
 ---@class cpromise.Settled
 ---@field status "fulfilled"|"rejected"
 ---@field value? any  the first value, if fulfilled
 ---@field reason? any  the reason, if rejected
 
+--- Several reasons in one. `tostring` gives the message and all of them.
 ---@class cpromise.AggregateError
----@field errors table  the reasons in input order, with `n`
+---@field errors table  of `any` in input order, of a scope in order of time; with `n`
 ---@field message string  "All promises were rejected"
 
 --- A loop, as modules like `cpromise.loop.luv` are one. The functions take no
@@ -44,7 +51,7 @@ local promise = {}
 ---@field wake fun(drain: fun())  see that `drain()` is called soon, not at once
 ---@field step fun(): boolean  run the loop once, waiting if need be; false when nothing is alive
 ---@field now fun(): number  seconds, never going back
----@field timer fun(seconds: number, fn: fun()): any  call `fn` once; a handle
+---@field timer fun(seconds: number, fn: fun(), background?: boolean): any  call `fn` once; a handle. One in the background doesn't keep the loop alive
 ---@field cancel fun(handle: any)  the timer won't fire; no effect if it has
 ---@field inside fun(): boolean  whether one of the loop's callbacks is running
 ---@field poll? fun()  run the loop once, without waiting
@@ -194,6 +201,51 @@ function Promise.shield(p) end
 function Promise.isCancelled(v) end
 
 
+-- Structured concurrency -----------------------------------------------------
+
+--- Async calls that end before the block they belong to.
+---@class cpromise.Scope
+local scope = {}
+
+--- Call `fn(scope)` as an async function. The promise settles when that and all
+--- children have settled: with the results of `fn`, unless one failed. The
+--- first failure cancels the rest, in the order they were started, and is the
+--- reason, unaltered; if several fail, the reason is a
+--- `cpromise.AggregateError`. A child that is cancelled by hand is no failure.
+--- Cancelling the promise cancels all that runs in the scope; it rejects with
+--- that when all has ended.
+---
+--- Without arguments, a scope for `local scope <close> = Promise.scope()`, where
+--- one can await: the end of the block waits for the children, and raises what
+--- has failed. An error in the block cancels them first. If the block's function
+--- is cancelled meanwhile, they are, and that is raised after them. Where the
+--- block can't wait (its coroutine is closed from outside), the children are
+--- cancelled and left; their failures are reported.
+---
+--- Raises if `fn` is not callable.
+---@overload fun(): cpromise.Scope
+---@param fn fun(scope: cpromise.Scope): ...
+---@return Promise
+function Promise.scope(fn) end
+
+--- Start `fn(...)` as an async call that the scope waits for. If the scope has
+--- been cancelled, or a child has failed, it is cancelled at once, which its
+--- first `await` raises. Raises if `fn` is not callable, and if the scope has
+--- ended.
+---@param fn fun(...): ...
+---@param ... any
+---@return Promise
+function scope:spawn(fn, ...) end
+
+--- Cancel all that runs in the scope, in the order it was started, and what
+--- will be spawned in it. Returns whether that did anything. A block goes on
+--- after it, and raises nothing of it at its end; `Promise.scope(fn)` rejects
+--- with the cancellation.
+---@param reason? any
+---@return boolean
+function scope:cancel(reason) end
+
+
 -- Combinators ----------------------------------------------------------------
 -- They take a sequence (a table `t` of `t.n` elements if that, read raw, is an
 -- integer from 0, else of `#t`; holes count as nil), or an iterator, as a
@@ -244,7 +296,8 @@ function Promise.allKeyed(promises) end
 ---@return Promise
 function Promise.allSettledKeyed(promises) end
 
---- Whether `v` is the reason of an `any` that failed.
+--- Whether `v` is the reason of an `any` in which all failed, or of a scope in
+--- which several did.
 ---@param v any
 ---@return boolean
 function Promise.isAggregate(v) end
@@ -344,11 +397,27 @@ function Promise.loop() end
 -- Time and callbacks ---------------------------------------------------------
 
 --- A promise that is resolved with the values after that many seconds (a
---- number from 0, fractions allowed). Raises if there is no loop.
+--- number from 0, fractions allowed). Cancelling it frees its timer. Raises if
+--- there is no loop.
 ---@param seconds number
 ---@param ... any
 ---@return Promise
 function Promise.delay(seconds, ...) end
+
+--- A promise that follows this one; or, if that has not settled after so many
+--- seconds (a number from 0, fractions allowed), rejects with a
+--- `cpromise.Timeout`: then this one loses a waiter, and is cancelled if that
+--- was the last. The timer is freed when either settles, and doesn't keep the
+--- loop alive. Raises if there is no loop.
+---@param seconds number
+---@param reason? any  kept in the timeout
+---@return Promise
+function promise:timeout(seconds, reason) end
+
+--- Whether `v` is the reason of a promise that timed out.
+---@param v any
+---@return boolean
+function Promise.isTimeout(v) end
 
 --- For a function whose last argument is a callback that takes an error first
 --- and results after it (as luv's): a function that takes the other arguments

@@ -6,25 +6,35 @@ local check = {}
 local getmetatable = debug and debug.getmetatable or getmetatable
 local getinfo = debug and debug.getinfo or function() end
 
--- The level of the innermost Lua function above the one that called `fail`:
--- nearly always 3, more if it was called through pcall.
+-- The level, for `raise`, of the innermost Lua function above the one that
+-- called into this module: nearly always 4, more if that was called through
+-- pcall.
 local function calling_level()
-  local level = 4
+  local level = 5
   local info = getinfo(level, "l")
   while info and info.currentline < 0 do
     level = level + 1
     info = getinfo(level, "l")
   end
-  return info and level - 1 or 3
+  return info and level - 1 or 4
+end
+
+-- Called by a function of this module, which a public function called: raise
+-- for that. As Lua does, it doesn't count the object of a method.
+local function raise(arg, name, message)
+  local info = getinfo(3, "n")
+  if info and info.namewhat == "method" then arg = arg - 1 end
+  local form = arg == 0 and "calling '%s' on bad self (%s)" or
+    ("bad argument #%d to '%%s' (%%s)"):format(arg)
+  error(form:format(name, message), calling_level())
 end
 
 --- Raise `bad argument` at the line that called the caller of this.
----@param arg integer  which argument
+---@param arg integer  which argument, counting the object of a method
 ---@param name string  the function's name
 ---@param message string
 function check.fail(arg, name, message)
-  error(("bad argument #%d to '%s' (%s)"):format(arg, name, message),
-    calling_level())
+  raise(arg, name, message)
 end
 
 --- Why `v` can't be an argument of the type `expected`: for `fail`.
@@ -45,6 +55,16 @@ function check.callable(v)
   if type(v) == "function" then return true end
   local mt = getmetatable(v)
   return type(mt) == "table" and rawget(mt, "__call") ~= nil
+end
+
+--- Raise unless argument 1 is an object with that metatable.
+---@param self any
+---@param class table  with a `__name`
+---@param name string  the method's name
+function check.self(self, class, name)
+  if getmetatable(self) ~= class then
+    raise(1, name, check.expected(class.__name, self))
+  end
 end
 
 --- Why `v` is no time in seconds, or nil if it is one.

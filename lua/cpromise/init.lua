@@ -4,6 +4,7 @@
 local core = require "cpromise.core"
 local loop = require "cpromise.loop"
 local promisify = require "cpromise.promisify"
+local scope = require "cpromise.scope"
 local time = require "cpromise.time"
 
 -- Tracebacks leave this library's files out.
@@ -27,8 +28,10 @@ local Promise = {
   allKeyed = core.allKeyed,
   allSettledKeyed = core.allSettledKeyed,
   isAggregate = core.isAggregate,
+
   shield = core.shield,
   isCancelled = core.isCancelled,
+  scope = scope,
 
   async = core.async,
   spawn = core.spawn,
@@ -43,6 +46,7 @@ local Promise = {
   loop = loop.get,
 
   delay = time.delay,
+  isTimeout = time.isTimeout,
   promisify = promisify,
 
   onUnhandledRejection = core.onUnhandledRejection,

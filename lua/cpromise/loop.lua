@@ -9,9 +9,10 @@
 --- * `step()`: run the loop once, waiting if need be. Returns false when
 ---   nothing is alive in it, so that waiting would have no end.
 --- * `now()`: seconds since any fixed moment, never going back.
---- * `timer(seconds, fn)`: call `fn()` once, that much later and in order of
----   time; keeps the loop alive till then. Returns a handle. An error in `fn`
----   must not harm the loop: call it through `loop.call`.
+--- * `timer(seconds, fn, background)`: call `fn()` once, that much later and
+---   in order of time; keeps the loop alive till then, unless `background` is
+---   true. Returns a handle. An error in `fn` must not harm the loop: call it
+---   through `loop.call`.
 --- * `cancel(handle)`: the timer won't fire; without effect if it has.
 --- * `inside()`: whether one of the loop's callbacks is running.
 --- * `poll()`, if the loop needs it: run the loop once without waiting. It is
@@ -25,8 +26,9 @@
 ---     local time, running = 0, false
 ---     function loop.wake(drain) pending = drain end
 ---     function loop.now() return time end
----     function loop.timer(seconds, fn)
----       local t, i = {at = time + seconds, fn = fn}, #timers
+---     function loop.timer(seconds, fn, background)
+---       local t = {at = time + seconds, fn = fn, background = background}
+---       local i = #timers
 ---       while i > 0 and timers[i].at > t.at do i = i - 1 end
 ---       table.insert(timers, i + 1, t)
 ---       return t
@@ -47,7 +49,10 @@
 ---     end
 ---     function loop.step()
 ---       frame(1 / 60)
----       return (pending or timers[1]) ~= nil
+---       for _, t in ipairs(timers) do
+---         if not t.background then return true end
+---       end
+---       return pending ~= nil
 ---     end
 
 local check = require "cpromise.check"

@@ -42,7 +42,7 @@ end
 -- libuv counts milliseconds in 64 bits; a Lua integer holds fewer.
 local longest = 2^52
 
-function luv.timer(seconds, fn)
+function luv.timer(seconds, fn, background)
   local timer = assert(uv.new_timer())
   local milliseconds = math.ceil(math.min(seconds * 1000, longest))
   uv.update_time() -- the loop's clock stood still while our caller ran
@@ -50,6 +50,7 @@ function luv.timer(seconds, fn)
     uv.close(timer)
     call(fn)
   end)
+  if background then uv.unref(timer) end
   return timer
 end
 

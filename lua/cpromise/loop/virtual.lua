@@ -44,6 +44,7 @@ local function new()
   local virtual = {}
   local time, serial = 0, 0
   local timers = {}
+  local alive = 0 -- of them, those that are not in the background
   local pending -- the drain that was asked for
   local running = false
 
@@ -55,10 +56,18 @@ local function new()
     if drain then drain() end
   end
 
-  -- The next timer that will fire.
+  -- The next timer that will fire: cancelled ones have no function.
   local function next_timer()
-    while timers[1] and timers[1].cancelled do pop(timers) end
+    while timers[1] and not timers[1].fn do pop(timers) end
     return timers[1]
+  end
+
+  -- Take a timer's function: it won't fire any more.
+  local function take(timer)
+    local fn = timer.fn
+    timer.fn = nil
+    if fn and not timer.background then alive = alive - 1 end
+    return fn
   end
 
   local function fire()
@@ -67,7 +76,7 @@ local function new()
     time = timer.time
     local nested = running -- time may be told to move by a timer
     running = true
-    call(timer.fn)
+    call(take(timer))
     running = nested
     run_jobs()
   end
@@ -80,15 +89,19 @@ local function new()
     return time
   end
 
-  function virtual.timer(seconds, fn)
+  function virtual.timer(seconds, fn, background)
     serial = serial + 1
-    local timer = {time = time + seconds, serial = serial, fn = fn}
+    local timer = {
+      time = time + seconds, serial = serial,
+      fn = fn, background = background,
+    }
     push(timers, timer)
+    if not background then alive = alive + 1 end
     return timer
   end
 
   function virtual.cancel(timer)
-    timer.cancelled = true
+    take(timer)
   end
 
   function virtual.inside()
@@ -98,9 +111,8 @@ local function new()
   --- Jump to the next timer.
   function virtual.step()
     run_jobs()
-    local timer = next_timer()
-    if timer then fire() end
-    return pending ~= nil or next_timer() ~= nil
+    if alive > 0 and next_timer() then fire() end
+    return pending ~= nil or alive > 0
   end
 
   --- Let time pass: what falls due fires in order of time, and jobs run

@@ -1,0 +1,953 @@
+--- Cancelling: each sentence of what types/cpromise.lua says of it.
+
+local Promise = require "cpromise"
+local helper = require "spec.helper"
+
+local await = Promise.await
+
+-- A pending promise, made by `new`, and whether it has been cancelled.
+local function pending()
+  local state = {}
+  local p = Promise.new(function(resolve, reject, on_cancel)
+    state.resolve, state.reject = resolve, reject
+    on_cancel(function(cancellation) state.cancelled = cancellation end)
+  end)
+  return p, state
+end
+
+-- The reason of a promise that has been cancelled.
+local function cancellation_of(p)
+  local state, reason = helper.outcome(p)
+  assert.equal("rejected", state)
+  assert.is_true(Promise.isCancelled(reason))
+  return reason
+end
+
+describe("cancel", function()
+  it("returns true for a pending promise", function()
+    assert.is_true(pending():cancel())
+  end)
+
+  it("rejects it at once", function()
+    local p = pending()
+    p:cancel()
+    assert.equal("rejected", (p:status()))
+  end)
+
+  for name, p in pairs {
+    fulfilled = Promise.resolve(1),
+    rejected = Promise.reject(1),
+  } do
+    it("returns false for one that is " .. name, function()
+      p:catch(function() end)
+      assert.is_false(p:cancel())
+      assert.same({name, 1}, {p:status()})
+    end)
+  end
+
+  it("returns false the second time", function()
+    local p = pending()
+    p:cancel "first"
+    assert.is_false(p:cancel "second")
+    assert.equal("first", cancellation_of(p).reason)
+  end)
+
+  it("is a rejection that handlers see", function()
+    local p = pending()
+    local seen
+    p:catch(function(reason) seen = reason end)
+    p:cancel()
+    helper.drain()
+    assert.equal(cancellation_of(p), seen)
+  end)
+
+  it("leaves the resolving functions without effect", function()
+    local p, state = pending()
+    p:cancel()
+    state.resolve(1)
+    state.reject(2)
+    cancellation_of(p)
+  end)
+
+  it("is never reported as unhandled", function()
+    local reports = helper.unhandled(function()
+      local p = pending()
+      p:next(print):catch(nil):finally(function() end)
+      p:cancel()
+      pending():next(print):cancel()
+      Promise.spawn(function() await(pending()) end):cancel()
+      Promise.all {pending()}:cancel()
+    end)
+    assert.same({}, reports)
+  end)
+
+  -- A call that fails when it is cancelled, and cancelling what waits for it.
+  local function failing()
+    return Promise.spawn(function()
+      Promise.pawait(pending())
+      error("cleanup", 0)
+    end)
+  end
+
+  local consumers = {
+    next = function(p) return p:next(print) end,
+    call = function(p) return Promise.spawn(function() await(p) end) end,
+    element = function(p) return Promise.all {p, pending()} end,
+    follower = function(p)
+      return Promise.new(function(resolve) resolve(p) end)
+    end,
+  }
+  for name, consume in pairs(consumers) do
+    it("leaves a failure that nobody waits for to the report: " .. name,
+      function()
+        local reports = helper.unhandled(function()
+          local consumer = consume(failing())
+          consumer:cancel()
+          cancellation_of(consumer)
+        end)
+        assert.equal(1, #reports)
+        assert.equal("cleanup", reports[1].reason)
+      end)
+  end
+
+  it("leaves the failure behind a cancelled shield to the report", function()
+    local reports = helper.unhandled(function()
+      local p, state = pending()
+      Promise.shield(p):cancel()
+      helper.drain()
+      state.reject "boom"
+    end)
+    assert.equal(1, #reports)
+    assert.equal("boom", reports[1].reason)
+  end)
+
+  it("leaves what others wait for handled", function()
+    local reports = helper.unhandled(function()
+      local p, state = pending()
+      p:catch(function() end)
+      p:next(print):cancel()
+      helper.drain()
+      state.reject "boom"
+    end)
+    assert.same({}, reports)
+  end)
+
+  it("raises for what is no promise", function()
+    local ok, err = pcall(function() pending().cancel(1) end)
+    assert.is_false(ok)
+    assert.equal("bad argument #1 to 'cancel' (promise expected, got number)",
+      err:match "^spec/cancel_spec%.lua:%d+: (.*)")
+  end)
+end)
+
+describe("a cancellation", function()
+  it("has a message and the reason that was given", function()
+    local p, given = pending(), {}
+    p:cancel(given)
+    local c = cancellation_of(p)
+    assert.equal("the promise was cancelled", c.message)
+    assert.equal(given, c.reason)
+  end)
+
+  it("has no reason if none was given", function()
+    local p = pending()
+    p:cancel()
+    assert.is_nil(cancellation_of(p).reason)
+  end)
+
+  it("is readable", function()
+    local p, q = pending(), pending()
+    p:cancel()
+    q:cancel "too late"
+    assert.equal("the promise was cancelled", tostring(cancellation_of(p)))
+    assert.equal("the promise was cancelled: too late",
+      tostring(cancellation_of(q)))
+  end)
+
+  it("shows a reason of any type", function()
+    local p = pending()
+    p:cancel(setmetatable({}, {__tostring = function() return "shown" end}))
+    assert.equal("the promise was cancelled: shown",
+      tostring(cancellation_of(p)))
+  end)
+
+  it("is passed on as it is when it is the reason given", function()
+    local p, q = pending(), pending()
+    p:cancel "once"
+    local c = cancellation_of(p)
+    q:cancel(c)
+    assert.equal(c, cancellation_of(q))
+  end)
+
+  it("is known by isCancelled, which knows nothing else", function()
+    local p = pending()
+    p:cancel()
+    assert.is_true(Promise.isCancelled(cancellation_of(p)))
+    for _, v in ipairs {1, "the promise was cancelled", {}, p, print} do
+      assert.is_false(Promise.isCancelled(v))
+    end
+    assert.is_false(Promise.isCancelled(nil))
+    assert.is_false(Promise.isCancelled())
+  end)
+end)
+
+describe("onCancel", function()
+  it("adds hooks, called at once in order with the cancellation", function()
+    local log = {}
+    local p = Promise.new(function(_, _, on_cancel)
+      for i = 1, 3 do
+        on_cancel(function(c) log[#log + 1] = {i, c} end)
+      end
+    end)
+    p:cancel()
+    local c = cancellation_of(p)
+    assert.same({{1, c}, {2, c}, {3, c}}, log)
+  end)
+
+  it("is the fourth result of withResolvers", function()
+    local called = 0
+    local p, _, _, on_cancel = Promise.withResolvers()
+    on_cancel(function() called = called + 1 end)
+    p:cancel()
+    assert.equal(1, called)
+  end)
+
+  it("runs its hooks while the promise is pending but locked", function()
+    local p, state, second
+    p = Promise.new(function(resolve, _, on_cancel)
+      on_cancel(function()
+        resolve "too late"
+        state = p:status()
+        second = p:cancel()
+      end)
+    end)
+    p:cancel()
+    assert.equal("pending", state)
+    assert.is_false(second)
+    cancellation_of(p)
+  end)
+
+  it("reports the error of a hook, and calls the next one", function()
+    local called
+    local reports = helper.unhandled(function()
+      local p = Promise.new(function(_, _, on_cancel)
+        on_cancel(function() error("bad hook", 0) end)
+        on_cancel(function() called = true end)
+      end)
+      assert.is_true(p:cancel())
+      cancellation_of(p)
+    end)
+    assert.equal(1, #reports)
+    assert.equal("bad hook", reports[1].reason)
+    assert.is_nil(reports[1].promise)
+    assert.is_true(called)
+  end)
+
+  it("has hooks that can't await", function()
+    local why
+    local p = Promise.new(function(_, _, on_cancel)
+      on_cancel(function() why = select(2, pcall(await, 1)) end)
+    end)
+    p:cancel()
+    assert.matches("can't await in a handler, executor, hook", why)
+    Promise.spawn(function()
+      local q = Promise.new(function(_, _, on_cancel)
+        on_cancel(function() why = select(2, pcall(await, 1)) end)
+      end)
+      why = nil
+      q:cancel()
+    end)
+    helper.drain()
+    assert.matches("can't await", why)
+  end)
+
+  it("drops its hooks when the promise comes to follow another", function()
+    local called = false
+    local p, resolve, _, on_cancel = Promise.withResolvers()
+    on_cancel(function() called = true end)
+    resolve(pending())
+    helper.drain()
+    assert.is_true(p:cancel())
+    cancellation_of(p)
+    assert.is_false(called)
+  end)
+
+  it("drops its hooks when the promise settles", function()
+    local hook = setmetatable({}, {__call = error})
+    local weak = setmetatable({hook}, {__mode = "v"})
+    local p, resolve, _, on_cancel = Promise.withResolvers()
+    on_cancel(hook)
+    hook = nil
+    resolve(1)
+    helper.collect()
+    assert.is_nil(weak[1])
+    assert.is_false(p:cancel())
+  end)
+
+  it("does nothing once the promise is resolved", function()
+    local p, resolve, _, on_cancel = Promise.withResolvers()
+    resolve(1)
+    on_cancel(error)
+    assert.equal("fulfilled", (helper.outcome(p)))
+  end)
+
+  it("raises for a hook that is not callable", function()
+    local _, _, _, on_cancel = Promise.withResolvers()
+    local ok, err = pcall(function() on_cancel(1) end)
+    assert.is_false(ok)
+    assert.matches("^spec/cancel_spec%.lua:%d+: bad argument #1 .*" ..
+      "callable expected, got number", err)
+  end)
+
+  it("takes callable objects", function()
+    local called
+    local p, _, _, on_cancel = Promise.withResolvers()
+    on_cancel(setmetatable({}, {__call = function() called = true end}))
+    p:cancel()
+    assert.is_true(called)
+  end)
+end)
+
+describe("a cancelled next or catch", function()
+  it("rejects, and its handler never runs", function()
+    local p, state = pending()
+    local other = p:next(print) -- keeps p alive
+    local ran = false
+    local function run() ran = true end
+    local a, b = p:next(run, run), p:catch(run)
+    assert.is_true(a:cancel())
+    assert.is_true(b:cancel())
+    assert.equal("rejected", (a:status()))
+    state.reject "boom"
+    other:catch(function() end)
+    helper.drain()
+    assert.is_false(ran)
+    cancellation_of(a)
+    cancellation_of(b)
+  end)
+
+  it("cancels its parent if nobody else waits for that", function()
+    local p, state = pending()
+    local q = p:next(print)
+    q:cancel "why"
+    local c = cancellation_of(q)
+    assert.equal(c, state.cancelled)
+    assert.equal(c, cancellation_of(p))
+  end)
+
+  it("cancels up a chain to where somebody waits", function()
+    local a, state = pending()
+    local b = a:next(print)
+    local other = b:next(function() return "other" end)
+    local c = b:next(print)
+    local d = c:next(print)
+    d:cancel()
+    cancellation_of(c)
+    assert.equal("pending", (b:status()))
+    assert.is_nil(state.cancelled)
+    assert.is_true(other:cancel())
+    cancellation_of(b)
+    assert.is_not_nil(state.cancelled)
+  end)
+
+  it("leaves its parent to a waiter that came later", function()
+    local p, state = pending()
+    local first = p:next(print)
+    local later = p:next(function(v) return v end)
+    first:cancel()
+    assert.is_nil(state.cancelled)
+    state.resolve "value"
+    assert.same({"fulfilled", "value"}, {helper.outcome(later)})
+  end)
+
+  it("does not count variables as waiters", function()
+    local p, state = pending()
+    p:next(print):cancel()
+    assert.is_not_nil(state.cancelled)
+    assert.equal("rejected", (p:status()))
+  end)
+
+  it("gives the cancellation to those that come later", function()
+    local p = pending()
+    p:next(print):cancel()
+    assert.equal(cancellation_of(p), cancellation_of(p:next(print)))
+  end)
+
+  for _, settle in ipairs {"resolve", "reject"} do
+    it("does not run between the parent's " .. settle .. " and its turn",
+      function()
+        local p, state = pending()
+        local ran = {}
+        local q = p:next(function() ran[1] = true end, function()
+          ran[1] = true
+        end)
+        local other = p:next(function() ran[2] = true end, function()
+          ran[2] = true
+        end)
+        state[settle](1)
+        assert.is_true(q:cancel())
+        cancellation_of(q)
+        assert.same({[2] = true}, ran)
+        assert.equal("fulfilled", (other:status()))
+      end)
+  end
+
+  it("does not run if a handler before it has cancelled it", function()
+    local p, state = pending()
+    local q, log = nil, {}
+    p:next(function() log[#log + 1] = q:cancel() end)
+    q = p:next(function() log[#log + 1] = "ran" end)
+    local r = p:next(function() log[#log + 1] = "after" end)
+    state.resolve()
+    cancellation_of(q)
+    assert.same({true, "after"}, log)
+    assert.equal("fulfilled", (r:status()))
+  end)
+
+  it("rejects though its own handler cancels it", function()
+    local p, state = pending()
+    local q, did
+    q = p:next(function()
+      did = q:cancel()
+      return "value"
+    end)
+    state.resolve()
+    cancellation_of(q)
+    assert.is_true(did)
+  end)
+
+  it("rejects in its place among those that wait for it", function()
+    local p, state = pending()
+    local log = {}
+    local q = p:next(print)
+    q:catch(function() log[#log + 1] = 1 end)
+    q:catch(function() log[#log + 1] = 2 end)
+    local other = p:next(function() log[#log + 1] = 3 end)
+    state.resolve()
+    q:cancel()
+    helper.outcome(other)
+    table.sort(log)
+    assert.same({1, 2, 3}, log)
+  end)
+end)
+
+describe("a cancelled finally", function()
+  it("runs its handler, and is pending until that is done", function()
+    local p, state = pending()
+    local gate, open = Promise.withResolvers()
+    local ran = 0
+    local q = p:finally(function()
+      ran = ran + 1
+      return gate
+    end)
+    assert.is_true(q:cancel "why")
+    assert.equal("pending", (q:status()))
+    assert.equal(0, ran)
+    assert.is_false(q:cancel())
+    assert.equal("why", state.cancelled.reason)
+    helper.drain()
+    assert.equal(1, ran)
+    assert.equal("pending", (q:status()))
+    open()
+    assert.equal(state.cancelled, cancellation_of(q))
+    assert.equal(1, ran)
+  end)
+
+  it("rejects with the handler's error if it fails", function()
+    local q = pending():finally(function() error("cleanup", 0) end)
+    q:catch(function() end)
+    q:cancel()
+    assert.same({"rejected", "cleanup"}, {helper.outcome(q)})
+  end)
+
+  it("rejects though the parent has been fulfilled", function()
+    local p, state = pending()
+    local ran = 0
+    local q = p:finally(function() ran = ran + 1 end)
+    state.resolve "value"
+    assert.is_true(q:cancel())
+    cancellation_of(q)
+    assert.equal(1, ran)
+  end)
+
+  it("waits on for its handler's promise if that runs", function()
+    local gate, open = Promise.withResolvers()
+    local q = Promise.resolve "value":finally(function() return gate end)
+    helper.drain()
+    assert.is_true(q:cancel())
+    assert.is_false(q:cancel())
+    helper.drain()
+    assert.equal("pending", (q:status()))
+    open()
+    cancellation_of(q)
+  end)
+
+  it("runs each handler on the way up", function()
+    local log = {}
+    local p = pending()
+    local q = p
+    for i = 1, 3 do
+      q = q:finally(function() log[#log + 1] = i end)
+    end
+    q:cancel()
+    cancellation_of(q)
+    table.sort(log)
+    assert.same({1, 2, 3}, log)
+    cancellation_of(p)
+  end)
+
+  it("passes through what is no function", function()
+    local p, state = pending()
+    local q = p:finally(1)
+    q:cancel()
+    cancellation_of(q)
+    assert.is_not_nil(state.cancelled)
+  end)
+end)
+
+describe("a cancelled async call", function()
+  it("raises the cancellation at its await, in its turn", function()
+    local p, state = pending()
+    local seen
+    local q = Promise.spawn(function()
+      local ok, reason = pcall(await, p)
+      seen = reason
+      if not ok then error(reason, 0) end
+    end)
+    assert.is_true(q:cancel "why")
+    assert.is_nil(seen)
+    assert.equal("pending", (q:status()))
+    assert.equal("why", state.cancelled.reason)
+    local c = cancellation_of(q)
+    assert.equal(c, seen)
+    assert.equal(c, state.cancelled)
+  end)
+
+  it("closes its variables", function()
+    local log = {}
+    local q = Promise.spawn(function()
+      local _ <close> = setmetatable({}, {__close = function(_, err)
+        log[#log + 1] = Promise.isCancelled(err)
+        await(Promise.resolve())
+        log[#log + 1] = "closed"
+      end})
+      await(pending())
+    end)
+    q:cancel()
+    cancellation_of(q)
+    assert.same({true, "closed"}, log)
+  end)
+
+  it("returns false the second time, until the body ends", function()
+    local gate, open = Promise.withResolvers()
+    local q = Promise.spawn(function()
+      pcall(await, pending())
+      await(gate)
+      return "went on"
+    end)
+    assert.is_true(q:cancel())
+    assert.is_false(q:cancel())
+    helper.drain()
+    assert.equal("pending", (q:status()))
+    assert.is_false(q:cancel())
+    open()
+    assert.same({"fulfilled", "went on"}, {helper.outcome(q)})
+  end)
+
+  it("goes on if its body catches it", function()
+    local q = Promise.spawn(function()
+      local ok = Promise.pawait(pending())
+      return ok, await(Promise.resolve(2))
+    end)
+    q:cancel()
+    assert.same({"fulfilled", false, 2}, {helper.outcome(q)})
+  end)
+
+  it("leaves alone what others wait for", function()
+    local p, state = pending()
+    local other = p:next(function(v) return v end)
+    local q = Promise.spawn(function() await(p) end)
+    q:cancel()
+    cancellation_of(q)
+    assert.is_nil(state.cancelled)
+    state.resolve(1)
+    assert.same({"fulfilled", 1}, {helper.outcome(other)})
+  end)
+
+  it("gets it at its next await if it runs", function()
+    local p, state = pending()
+    local q, did, after, reason
+    q = Promise.spawn(function()
+      await(Promise.resolve())
+      did = q:cancel "self"
+      after = true
+      local _
+      _, reason = Promise.pawait(p)
+      return "end"
+    end)
+    assert.same({"fulfilled", "end"}, {helper.outcome(q)})
+    assert.is_true(did)
+    assert.is_true(after)
+    assert.equal("self", reason.reason)
+    assert.equal(reason, state.cancelled)
+  end)
+
+  it("gets it at its first await if it starts late", function()
+    local late
+    local reached = false
+    local function deep(n)
+      if n > 0 then return Promise.spawn(deep, n - 1) end
+      late = Promise.spawn(function()
+        reached = "before"
+        await(1)
+        reached = "after"
+      end)
+      assert.is_false(reached)
+      assert.is_true(late:cancel())
+    end
+    deep(30)
+    cancellation_of(late)
+    assert.equal("before", reached)
+  end)
+
+  it("fulfils if it ends without another await", function()
+    local q
+    q = Promise.spawn(function()
+      await(1)
+      q:cancel()
+      return "end"
+    end)
+    assert.same({"fulfilled", "end"}, {helper.outcome(q)})
+  end)
+
+  it("gets it though what it awaits has settled", function()
+    local p, state = pending()
+    local seen
+    local q = Promise.spawn(function() seen = {Promise.pawait(p)} end)
+    state.resolve "value"
+    assert.is_true(q:cancel())
+    helper.drain()
+    assert.is_false(seen[1])
+    assert.is_true(Promise.isCancelled(seen[2]))
+  end)
+
+  it("gets it through pawait and p:await too", function()
+    for _, wait in ipairs {
+      function(p) error(select(2, Promise.pawait(p)), 0) end,
+      function(p) p:await() end,
+    } do
+      local p = pending()
+      local q = Promise.spawn(function() wait(p) end)
+      q:cancel()
+      cancellation_of(q)
+      cancellation_of(p)
+    end
+  end)
+
+  it("gets it while a generator awaits for it", function()
+    local p, state = pending()
+    local log = {}
+    local q = Promise.spawn(function()
+      for _ in Promise.wrap(function()
+        local _, reason = pcall(await, p)
+        log[#log + 1] = Promise.isCancelled(reason)
+        error(reason, 0)
+      end) do end
+    end)
+    q:cancel()
+    cancellation_of(q)
+    assert.same({true}, log)
+    assert.is_not_nil(state.cancelled)
+  end)
+
+  it("is awaited by calls that are cancelled from the inside out", function()
+    local log = {}
+    local function level(n)
+      return Promise.spawn(function()
+        local _ <close> = setmetatable({}, {__close = function()
+          log[#log + 1] = n
+        end})
+        await(n > 0 and level(n - 1) or pending())
+      end)
+    end
+    local q = level(3)
+    q:cancel()
+    cancellation_of(q)
+    table.sort(log)
+    assert.same({0, 1, 2, 3}, log)
+  end)
+
+  it("rejects as its body raises after the cancellation", function()
+    local q = Promise.spawn(function()
+      Promise.pawait(pending())
+      error("other", 0)
+    end)
+    q:catch(function() end)
+    q:cancel()
+    assert.same({"rejected", "other"}, {helper.outcome(q)})
+  end)
+end)
+
+describe("a cancelled combinator", function()
+  for _, name in ipairs {
+    "all", "allSettled", "any", "race", "allKeyed", "allSettledKeyed",
+  } do
+    describe(name, function()
+      it("rejects, and cancels elements nobody else waits for", function()
+        local a, of_a = pending()
+        local b, of_b = pending()
+        local c, of_c = pending()
+        local other = b:next(function(v) return v end)
+        local p = Promise[name] {a, b, c, 4}
+        assert.is_true(p:cancel "why")
+        local cancellation = cancellation_of(p)
+        assert.equal(cancellation, of_a.cancelled)
+        assert.is_nil(of_b.cancelled)
+        assert.equal(cancellation, of_c.cancelled)
+        of_b.resolve(1)
+        assert.same({"fulfilled", 1}, {helper.outcome(other)})
+      end)
+
+      it("rejects for pending elements alone", function()
+        local a, of_a = pending()
+        local b, of_b = pending()
+        local p = Promise[name] {a, b}
+        assert.is_true(p:cancel())
+        cancellation_of(p)
+        assert.is_not_nil(of_a.cancelled)
+        assert.is_not_nil(of_b.cancelled)
+      end)
+
+      it("asks once for an element that stands in it twice", function()
+        local a, of_a = pending()
+        local p = Promise[name] {a, a, a}
+        assert.is_true(p:cancel())
+        cancellation_of(p)
+        assert.is_not_nil(of_a.cancelled)
+      end)
+    end)
+  end
+
+  for _, name in ipairs {"all", "allSettled", "any", "race"} do
+    it("takes iterators of elements: " .. name, function()
+      local a, of_a = pending()
+      local b, of_b = pending()
+      local p = Promise[name](ipairs {a, b})
+      p:cancel()
+      assert.is_not_nil(of_a.cancelled)
+      assert.is_not_nil(of_b.cancelled)
+    end)
+  end
+
+  for _, name in ipairs {"race", "any"} do
+    it(name .. " only lets go of the losers when it settles", function()
+      local a, of_a = pending()
+      local b, of_b = pending()
+      local p = Promise[name] {a, b}
+      of_a.resolve "won"
+      assert.same({"fulfilled", "won"}, {helper.outcome(p)})
+      assert.is_nil(of_b.cancelled)
+      assert.equal("pending", (b:status()))
+    end)
+
+    it(name .. " no longer waits for the losers then", function()
+      local a, of_a = pending()
+      local b, of_b = pending()
+      local p = Promise[name] {a, b}
+      of_a.resolve "won"
+      helper.outcome(p)
+      b:next(print):cancel()
+      assert.is_not_nil(of_b.cancelled)
+    end)
+  end
+
+  it("cancels its thenable elements' promises", function()
+    local taken
+    local p = Promise.all {{next = function(_, resolve) taken = resolve end}}
+    helper.drain()
+    assert.is_true(p:cancel())
+    taken(1)
+    cancellation_of(p)
+  end)
+
+  it("leaves the result of a cancelled element to all", function()
+    local a = pending()
+    local p = Promise.all {a, pending()}
+    a:cancel "element"
+    assert.equal("element", cancellation_of(p).reason)
+  end)
+
+  it("counts a cancelled element of allSettled as rejected", function()
+    local a = pending()
+    local p = Promise.allSettled {a, 2}
+    a:cancel "element"
+    local _, results = helper.outcome(p)
+    assert.equal("rejected", results[1].status)
+    assert.equal("element", results[1].reason.reason)
+  end)
+end)
+
+describe("a cancelled promise that follows another", function()
+  it("lets it lose a waiter, and cancels it if that was the last", function()
+    local inner, state = pending()
+    local p = Promise.new(function(resolve) resolve(inner) end)
+    helper.drain()
+    p:cancel()
+    assert.equal(cancellation_of(p), state.cancelled)
+  end)
+
+  it("does so in the tick before it is linked, too", function()
+    local inner, state = pending()
+    local p = Promise.new(function(resolve) resolve(inner) end)
+    assert.is_true(p:cancel())
+    cancellation_of(p)
+    assert.is_not_nil(state.cancelled)
+  end)
+
+  it("leaves it to others", function()
+    local inner, state = pending()
+    local other = inner:next(function(v) return v end)
+    local p = Promise.new(function(resolve) resolve(inner) end)
+    helper.drain()
+    p:cancel()
+    cancellation_of(p)
+    assert.is_nil(state.cancelled)
+    state.resolve(1)
+    assert.same({"fulfilled", 1}, {helper.outcome(other)})
+  end)
+
+  it("follows what a handler returned", function()
+    local inner, state = pending()
+    local p = Promise.resolve():next(function() return inner end)
+    helper.drain()
+    p:cancel()
+    cancellation_of(p)
+    assert.is_not_nil(state.cancelled)
+  end)
+
+  it("lets a thenable's answer go", function()
+    local settle
+    local p = Promise.resolve {next = function(_, resolve)
+      settle = resolve
+    end}
+    helper.drain()
+    assert.is_true(p:cancel())
+    settle(1)
+    cancellation_of(p)
+  end)
+end)
+
+describe("shield", function()
+  it("follows the promise", function()
+    local p, state = pending()
+    local s = Promise.shield(p)
+    state.resolve(1, 2)
+    assert.same({"fulfilled", 1, 2}, {helper.outcome(s)})
+    p, state = pending()
+    s = Promise.shield(p)
+    s:catch(function() end)
+    state.reject "boom"
+    assert.same({"rejected", "boom"}, {helper.outcome(s)})
+  end)
+
+  it("stops the cancellation", function()
+    local p, state = pending()
+    local s = Promise.shield(p)
+    local q = s:next(print)
+    q:cancel()
+    cancellation_of(s)
+    assert.is_nil(state.cancelled)
+    assert.equal("pending", (p:status()))
+    state.resolve "cached"
+    assert.same({"fulfilled", "cached"}, {helper.outcome(p)})
+  end)
+
+  it("lets the promise be cancelled by others", function()
+    local p = pending()
+    local s = Promise.shield(p)
+    p:cancel "why"
+    assert.equal("why", cancellation_of(s).reason)
+  end)
+
+  it("raises for what is no promise", function()
+    local ok, err = pcall(function() Promise.shield(1) end)
+    assert.is_false(ok)
+    assert.matches("^spec/cancel_spec%.lua:%d+: bad argument #1 to " ..
+      "'shield' %(promise expected, got number%)", err)
+  end)
+end)
+
+describe("a promise that is to be closed", function()
+  it("is cancelled at the end of the block", function()
+    local p, state = pending()
+    do
+      local _ <close> = p
+      assert.equal("pending", (p:status()))
+    end
+    cancellation_of(p)
+    assert.is_not_nil(state.cancelled)
+  end)
+
+  it("is cancelled by an error", function()
+    local p = pending()
+    pcall(function()
+      local _ <close> = p
+      error "boom"
+    end)
+    assert.is_nil(cancellation_of(p).reason)
+  end)
+
+  it("is left alone if it has settled", function()
+    local p, state = pending()
+    do
+      local _ <close> = p
+      state.resolve "value"
+    end
+    assert.same({"fulfilled", "value"}, {helper.outcome(p)})
+  end)
+end)
+
+describe("waiters", function()
+  -- What waits for p, and is not cancelled when another consumer is.
+  local waiters = {
+    next = function(p) return p:next(print) end,
+    catch = function(p) return p:catch(print) end,
+    finally = function(p) return p:finally(function() end) end,
+    await = function(p) return Promise.spawn(function() await(p) end) end,
+    adoption = function(p)
+      return Promise.new(function(resolve) resolve(p) end)
+    end,
+    element = function(p) return Promise.all {p} end,
+    shield = Promise.shield,
+    ["own coroutine"] = function(p)
+      coroutine.wrap(function() Promise.pawait(p) end)()
+    end,
+  }
+  for name, wait in pairs(waiters) do
+    it("are: " .. name, function()
+      local p, state = pending()
+      local waiter = wait(p)
+      local consumer = p:next(print)
+      consumer:cancel()
+      cancellation_of(consumer)
+      assert.is_nil(state.cancelled)
+      assert.equal("pending", (p:status()))
+      if waiter and name ~= "shield" then
+        waiter:cancel()
+        assert.is_not_nil(state.cancelled)
+      end
+    end)
+  end
+
+  it("are: await on the main thread", function()
+    local p, state = pending()
+    local seen
+    Promise.queueMicrotask(function()
+      p:next(print):cancel()
+      seen = state.cancelled
+      state.resolve "value"
+    end)
+    assert.equal("value", await(p))
+    assert.is_nil(seen)
+  end)
+end)
