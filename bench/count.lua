@@ -74,8 +74,8 @@ end
 function modes.growth(pattern)
   for _, name in ipairs(KEPT) do
     if name:find(pattern) then
-      local few = instructions.count_of(name, FEW)
-      local many = instructions.count_of(name, MANY)
+      local few = instructions.count(name, FEW)
+      local many = instructions.count(name, MANY)
       print(("%-10s %6d of %d, %6d of %d, %+.1f %%"):format(
         name, few, FEW, many, MANY, (many / few - 1) * 100))
     end

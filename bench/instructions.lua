@@ -4,7 +4,8 @@ local child = require "bench.child"
 local workloads = require "bench.workloads"
 
 -- The difference of two sizes leaves out starting and ending the process.
-local TINY <const>, SMALL <const>, LARGE <const> = 10, 1000, 21000
+local SMALL <const>, LARGE <const> = 1000, 20000
+local STEPS <const> = 4
 
 local instructions = {}
 
@@ -17,35 +18,28 @@ local function collected(workload, n, mode)
   return tonumber(count)
 end
 
-local function between(workload, mode, small, large)
-  local more = collected(workload, large, mode) -
-    collected(workload, small, mode)
-  return more / (large - small)
-end
-
-local function count_between(workload, small, large)
-  local each = between(workload, "run", small, large)
-  if workload.setup then
-    each = each - between(workload, "setup", small, large)
-  end
-  return each
-end
-
---- The instructions of one operation of a workload, without its setup.
-function instructions.count(name)
-  return math.floor(count_between(workloads[name], SMALL, LARGE) + 0.5)
-end
-
---- The same of n operations: the mean of four sizes up to n within one
---- doubling. For the collector starts again whenever the heap has doubled,
---- and its share goes up and down by 4 % in between.
-function instructions.count_of(name, n)
+-- The mean of the instructions of one operation for four sizes up to n,
+-- within one doubling: the collector starts again whenever the heap has
+-- doubled, and its share goes up and down by 4 % in between.
+local function mean(workload, n, mode)
+  local small = collected(workload, SMALL, mode)
   local sum = 0
-  for step = 0, 3 do
-    local size = math.floor(n / 2 ^ (step / 4))
-    sum = sum + count_between(workloads[name], TINY, size)
+  for step = 0, STEPS - 1 do
+    local size = math.floor(n / 2 ^ (step / STEPS))
+    sum = sum + (collected(workload, size, mode) - small) / (size - SMALL)
   end
-  return math.floor(sum / 4 + 0.5)
+  return sum / STEPS
+end
+
+--- The instructions of one operation of a workload, without its setup, where
+--- there are n of them.
+function instructions.count(name, n)
+  local workload = workloads[name]
+  local count = mean(workload, n or LARGE, "run")
+  if workload.setup then
+    count = count - mean(workload, n or LARGE, "setup")
+  end
+  return math.floor(count + 0.5)
 end
 
 --- Read a file of lines `name value`: a table of values, as text, and the

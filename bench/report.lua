@@ -200,9 +200,9 @@ What is held of %d, in bytes for each:
 %s
 ## Instructions
 
-Of cpromise, for one operation, as callgrind counts them: the difference of
-21,000 and 1,000 operations, without preparing them. Two counts of the same
-build differ by half a percent at most, so this is what compares
+Of cpromise, for one operation, as callgrind counts them: what 10,000 to
+20,000 operations take more than 1,000 do, without preparing them. Two counts
+of one build differ by half a percent at most, so this is what compares
 versions.
 
 %s
