@@ -319,7 +319,10 @@ static int run_cancel (lua_State *L, Promise *p) {
 
 static Promise *check_cancel (lua_State *L) {
   Promise *p = cp_args_check_promise(L, cp_context(L), 1);
-  luaL_checkstack(L, LUA_MINSTACK + CANCEL_WORK, NULL);
+  if (!lua_checkstack(L, LUA_MINSTACK + CANCEL_WORK)) {
+    lua_getiuservalue(L, CONTEXT, CTX_NO_MEMORY);
+    lua_error(L);
+  }
   lua_settop(L, 2);
   return p;
 }

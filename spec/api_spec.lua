@@ -44,6 +44,17 @@ end
 describe("types/cpromise.lua", function()
   agrees("Promise", Promise)
   agrees("promise", require "cpromise.core".methods)
+  for name, object in pairs {
+    semaphore = Promise.semaphore(1),
+    channel = Promise.channel(),
+    event = Promise.event(),
+  } do
+    local methods = {}
+    for method in pairs(getmetatable(object)) do
+      if not method:find "^__" then methods[method] = true end
+    end
+    agrees(name, methods)
+  end
 end)
 
 describe("the rockspec", function()

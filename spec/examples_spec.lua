@@ -210,3 +210,53 @@ describe("examples/echo.lua", function()
     ]])
   end)
 end)
+
+describe("examples/crawl.lua", function()
+  local example <const> = "examples/crawl.lua"
+
+  for _, case in ipairs {
+    {1, 1, "one page"},
+    {3, 8, "fewer pages than workers"},
+    {20, 1, "a single worker"},
+  } do
+    local pages, workers, what = table.unpack(case)
+    it("gets all with " .. what, function()
+      local text, status =
+        run(example, {tostring(pages), tostring(workers)})
+      assert.equal(0, status)
+      assert.matches(("\n%d of %d pages, with %d connections\n$"):format(
+        pages, pages, math.min(workers, (pages + 1) // 2)), text)
+    end)
+  end
+
+  it("leaves nothing open", function()
+    check(promised(example) .. "false\n", example, {}, "",
+      OPEN .. "print(uv.loop_alive())")
+  end)
+
+  it("ends by itself when it is interrupted, with nothing open", function()
+    local text, status = run(example, {"1000", "3"}, ([[
+      local timer = uv.new_timer()
+      timer:start(100, 0, function()
+        timer:close()
+        uv.kill(uv.os_getpid(), "sigint")
+      end)
+      local exit = os.exit
+      function os.exit(...)
+        %s
+        print(uv.loop_alive())
+        exit(...)
+      end
+    ]]):format(OPEN))
+    assert.matches("^interrupted after %d+ pages\nfalse\n$", text)
+    assert.equal(130, status)
+  end)
+
+  it("shows how far it is on a terminal", function()
+    local text = run(example, {"3", "1"}, [[
+      function uv.guess_handle() return "tty" end
+    ]])
+    assert.matches("\r0 of 1 pages ", text)
+    assert.matches("\n3 of 3 pages", text)
+  end)
+end)

@@ -45,4 +45,24 @@ function helper.unhandled(block)
   return seen
 end
 
+--- The message of the error that a block raises at one of its own lines.
+function helper.raised(block)
+  local ok, err = pcall(block)
+  if ok then error("nothing was raised", 2) end
+  local source = debug.getinfo(block, "S")
+  local file, line, message = tostring(err):match "^(.-):(%d+): (.*)$"
+  line = tonumber(line)
+  if file ~= source.short_src or line < source.linedefined or
+      line > source.lastlinedefined then
+    error("raised elsewhere: " .. tostring(err), 2)
+  end
+  return message
+end
+
+--- Call a function in the n-th job from now on, if others queue one each.
+function helper.after_jobs(n, fn)
+  if n == 0 then return fn() end
+  Promise.queueMicrotask(helper.after_jobs, n - 1, fn)
+end
+
 return helper

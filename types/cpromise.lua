@@ -429,6 +429,145 @@ function Promise.isTimeout(v) end
 function Promise.promisify(fn) end
 
 
+-- Many at once ---------------------------------------------------------------
+-- Functions given to these run as async calls: they may await, and return
+-- promises. Cancelling a promise that these return cancels what runs for it,
+-- with the same cancellation, and doesn't wait for that.
+
+---@class cpromise.MapOptions
+---@field concurrency? integer  how many calls run at once, at least 1; else all
+---@field progress? fun(done: integer, total: integer?)  after each result; no total before an iterator has ended
+
+--- Call `fn(element, index)` for each element, and get a promise for the table of
+--- the results in input order, with `n` (of several results the first).
+---
+--- Elements are those of the combinators. One that is a promise or thenable is
+--- awaited first, and of several values the first counts. `fn` is not called
+--- before `map` has returned.
+---
+--- The next element is pulled only when fewer than `concurrency` calls run, so
+--- an iterator may have no end; it may await. Whatever fails first, an element,
+--- a call, `progress` or the iterator, rejects the promise, stops pulling, and
+--- cancels what runs. Elements that were not pulled are not looked at.
+---
+--- Raises for what is no iterable, not callable, or no such option.
+---@param iterable cpromise.Iterable
+---@param fn fun(element: any, index: integer): any
+---@param options? cpromise.MapOptions
+---@return Promise
+function Promise.map(iterable, fn, options) end
+
+---@class cpromise.RetryOptions
+---@field attempts? integer  at most so many, at least 1 (3); math.huge: no limit
+---@field delay? number  seconds before the second attempt (0.1)
+---@field factor? number  what each further delay is multiplied by (2)
+---@field maxDelay? number  seconds that no delay exceeds
+---@field jitter? number  from 0 to 1 (0): the share of a delay that is left out at most, by math.random
+---@field when? fun(reason: any, attempt: integer): boolean  asked after a failure whether to try again
+
+--- Call `fn(attempt)` until an attempt succeeds: a promise that settles as the
+--- last attempt did. The first is made at once. A cancellation is not retried.
+---
+--- Raises if `fn` is not callable, for an option that is wrong or unknown, and,
+--- unless `attempts` is 1, if there is no loop.
+---@param fn fun(attempt: integer): ...
+---@param options? cpromise.RetryOptions
+---@return Promise
+function Promise.retry(fn, options) end
+
+--- For a loop in an async function (or a coroutine, or on the main thread): the
+--- index of each element and its promise, in the order in which they settle.
+---
+---     for i, p in Promise.asCompleted(promises) do print(i, p:await()) end
+---
+--- Elements are those of the combinators, and are taken at once. A promise is
+--- given as it is, a promise is made for anything else. Leaving the loop lets go
+--- of the others; if the async call is cancelled in the loop, those are cancelled
+--- that nobody else waits for. Raises for what is no iterable, and any error in
+--- taking elements.
+---@param iterable cpromise.Iterable
+---@param ... any  the rest of what an iterator needs
+---@return fun(state: table): integer?, Promise? step
+---@return table state
+---@return nil
+---@return table closing
+function Promise.asCompleted(iterable, ...) end
+
+---@class cpromise.Semaphore
+local semaphore = {}
+
+--- A semaphore with `n` permits. Raises if `n` is no integer of at least 1, nor
+--- math.huge.
+---@param n integer
+---@return cpromise.Semaphore
+function Promise.semaphore(n) end
+
+--- A promise of a permit: of a function `release()` that gives it back, once.
+--- Who comes first is served first. The promise is pending at first even if a
+--- permit is free: it is fulfilled when no other job is left in the queue.
+---
+--- If the promise, or whoever waits for it, is cancelled before he gets the
+--- function, the permit goes to the next. (If nobody waits for a promise when it
+--- is fulfilled, the permit is that of who has the promise.)
+---@return Promise  of `fun()`
+function semaphore:acquire() end
+
+---@class cpromise.Channel
+---@overload fun(): ...
+local channel = {}
+
+--- A channel, which holds up to `capacity` values that nobody has asked for yet
+--- (0: each is handed over). It can be read by a generic `for`, with an await in
+--- each turn, which ends when the channel does:
+---
+---     for a, b in channel do print(a, b) end
+---
+--- Raises if `capacity` is no integer from 0, nor math.huge.
+---@param capacity? integer
+---@return cpromise.Channel
+function Promise.channel(capacity) end
+
+--- Send values: a promise that is fulfilled, with none, when they are accepted:
+--- when the channel has room for them or a receiver waits for them. Cancelled
+--- before that, they are not sent. It rejects if the channel is closed. Raises if
+--- the first value is nil, which is what the end looks like.
+---@param ... any  of which the first, if it is a promise or thenable, is followed by who receives it
+---@return Promise
+function channel:send(...) end
+
+--- A promise of the values that were sent first, or of none when the channel is
+--- closed and empty. Receivers are served in the order of their calls.
+---
+--- The promise is pending at first even if there are values: it is fulfilled when
+--- no other job is left in the queue. If it, or whoever waits for it, is cancelled
+--- before he gets the values, they go to the next.
+---@return Promise
+function channel:receive() end
+
+--- Let nothing more be sent. What was sent is still received, also that of
+--- senders who still wait. A second call does nothing.
+function channel:close() end
+
+---@class cpromise.Event
+local event = {}
+
+--- An event, which is not set.
+---@return cpromise.Event
+function Promise.event() end
+
+--- Let all who wait go on, in the order in which they came, and everybody who
+--- comes before the next `clear`.
+function event:set() end
+
+--- Let those wait who come from now on.
+function event:clear() end
+
+--- A promise that is fulfilled, with no value, when the event is set, or at once
+--- if it is.
+---@return Promise
+function event:wait() end
+
+
 -- Rejections nobody handles --------------------------------------------------
 
 --- Replace the report of rejections nobody handles: after a drain,

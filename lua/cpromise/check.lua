@@ -1,5 +1,7 @@
 --- Argument errors of the functions written in Lua, in the form of Lua's own.
 
+local core = require "cpromise.core"
+
 local check = {}
 
 -- A host may leave out the debug library.
@@ -74,6 +76,54 @@ function check.not_seconds(v)
   if type(v) ~= "number" then return check.expected("number", v) end
   if v ~= v then return "not a number (NaN)" end
   if v < 0 then return "must not be negative" end
+end
+
+--- Why `v` is no number of things, or nil if it is: an integer from `least`
+--- on, or math.huge.
+---@param v any
+---@param least 0|1
+---@return string?
+function check.not_count(v, least)
+  if type(v) ~= "number" then return check.expected("number", v) end
+  if v ~= v then return "not a number (NaN)" end
+  if v < least then
+    return least == 0 and "must not be negative" or "must be at least 1"
+  end
+  if v ~= math.huge and not math.tointeger(v) then
+    return "number has no integer representation"
+  end
+end
+
+--- Why `v` is not callable, or nil if it is.
+---@param v any
+---@return string?
+function check.not_callable(v)
+  if not check.callable(v) then return check.expected("callable", v) end
+end
+
+--- Why `v` is no table of options, or nil if it is one, or nil itself.
+---@param v any
+---@param known table<string, fun(v: any): string?>  why a value is wrong
+---@return string?
+function check.not_options(v, known)
+  if v == nil then return end
+  if type(v) ~= "table" then return check.expected("table", v) end
+  for name in next, v do
+    if not known[name] then return ("unknown option '%s'"):format(name) end
+  end
+  for name, why_wrong in pairs(known) do
+    local value = v[name] -- may be inherited
+    local why = value ~= nil and why_wrong(value)
+    if why then return ("option '%s': %s"):format(name, why) end
+  end
+end
+
+--- Raise, at the line that called the caller of this, why one can't await
+--- there; if one can, do nothing.
+function check.can_await()
+  if core.canAwait() then return end
+  local _, why = pcall(core.await) -- has no position to tell
+  error(why, 3)
 end
 
 return check

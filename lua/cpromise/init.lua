@@ -1,10 +1,16 @@
 --- Promises with the semantics of ECMAScript. The functions are described in
 --- types/cpromise.lua, and the semantics in docs/semantics.md.
 
+local asCompleted = require "cpromise.as_completed"
+local channel = require "cpromise.channel"
 local core = require "cpromise.core"
+local event = require "cpromise.event"
 local loop = require "cpromise.loop"
+local map = require "cpromise.map"
 local promisify = require "cpromise.promisify"
+local retry = require "cpromise.retry"
 local scope = require "cpromise.scope"
+local semaphore = require "cpromise.semaphore"
 local time = require "cpromise.time"
 
 -- Tracebacks leave this library's files out.
@@ -48,6 +54,12 @@ local Promise = {
   delay = time.delay,
   isTimeout = time.isTimeout,
   promisify = promisify,
+  map = map,
+  retry = retry,
+  asCompleted = asCompleted,
+  semaphore = semaphore,
+  channel = channel,
+  event = event,
 
   onUnhandledRejection = core.onUnhandledRejection,
 }

@@ -8,21 +8,24 @@
 local check = require "cpromise.check"
 local core = require "cpromise.core"
 
+---@class cpromise.Child
+---@field promise Promise
+---@field observed Promise  settles when the scope has taken note of its end
+
 -- The body of `Promise.scope(fn)` is a child too: the first, number 0.
 ---@class cpromise.ScopeState: cpromise.Scope
----@field children table<integer, Promise>  those that run, by when they began
+---@field children table<integer, cpromise.Child>  those that run
 ---@field started integer  how many were started
----@field running integer  how many run
 ---@field failures {reason: any, promise: Promise?}[]  in order of time
 ---@field cancellation cpromise.Cancellation?  what new children get at once
----@field wake function?  tells `join` that no child runs
 ---@field ended boolean?  nothing can be spawned any more
 local Scope = {__name = "scope"}
 Scope.__index = Scope
 
+local ENDED <const> = "the scope has ended: nothing can be spawned in it"
+
 local function new()
-  return setmetatable(
-    {children = {}, started = 0, running = 0, failures = {}}, Scope)
+  return setmetatable({children = {}, started = 0, failures = {}}, Scope)
 end
 
 -- Cancel what runs, in the order it was started, and what will be spawned. If
@@ -35,8 +38,10 @@ local function cancel(self, reason)
   self.cancellation = cancellation
   for _, i in ipairs(order) do
     local child = self.children[i] -- gone if a hook has run jobs
-    local ok, err = pcall(core.methods.cancel, child, cancellation)
-    if child and not ok then short = err end
+    if child then
+      local ok, err = pcall(core.methods.cancel, child.promise, cancellation)
+      if not ok then short = err end
+    end
   end
   if short then error(short, 0) end
 end
@@ -74,49 +79,74 @@ local function body_rejected(self, reason, body)
   cancel_once(self, reason)
 end
 
-local function observe(self, i, child, rejected)
-  local function leave()
-    self.children[i] = nil
-    self.running = self.running - 1
-    if self.running == 0 and self.wake then self.wake() end
-  end
+-- Whatever fails in the handlers for want of memory, the child stays in the
+-- table till `join` has seen that.
+local function observe(self, i, promise, rejected)
+  if self.ended then error(ENDED, 0) end -- in jobs that the child has run
+  local child = {promise = promise}
   self.children[i] = child
-  child:next(leave, function(reason)
-    if self.ended then return child end -- it rejects: so that is reported
-    local ok, err = pcall(rejected, self, reason, child)
-    leave()
-    if not ok then error(err, 0) end
+  child.observed = promise:next(function()
+    self.children[i] = nil
+  end, function(reason)
+    if self.ended then return promise end -- it rejects: so that is reported
+    rejected(self, reason, promise)
+    self.children[i] = nil
   end)
 end
 
 -- Let the scope have the i-th child, which runs already.
-local function adopt(self, i, child, rejected)
-  local ok, short = pcall(observe, self, i, child, rejected)
+local function adopt(self, i, promise, rejected)
+  local ok, short = pcall(observe, self, i, promise, rejected)
   if not ok then
     self.children[i] = nil
-    child:cancel(short)
+    promise:cancel(short)
     error(short, 0)
   end
-  self.running = self.running + 1
-  if self.cancellation then child:cancel(self.cancellation) end
-  return child
+  if self.cancellation then promise:cancel(self.cancellation) end
+  return promise
+end
+
+-- Wait for a child. Returns a cancellation of the waiting call.
+local function wait(self, i, child)
+  local ok, reason = core.pawait(core.shield(child.observed))
+  if not ok and core.isCancelled(reason) then return reason end
+  self.children[i] = nil
+  if not ok then
+    note_failure(self, reason, child.observed)
+    cancel_once(self, reason)
+  end
 end
 
 -- Wait till no child runs. If the waiting call is cancelled meanwhile, all are
 -- cancelled, and it waits on; returns that cancellation.
-local function join(self)
+local function wait_for_all(self)
   local cancellation
-  while self.running > 0 do
-    local promise, resolve = core.withResolvers()
-    self.wake = resolve
-    local ok, reason = core.pawait(promise)
-    if not ok then
-      cancellation = reason
-      cancel_once(self, reason)
+  repeat
+    local i = 0
+    while i <= self.started do
+      local child = self.children[i]
+      local reason = child and wait(self, i, child)
+      if reason then
+        cancellation = reason
+        cancel_once(self, reason)
+      else
+        i = i + 1
+      end
     end
-  end
-  self.ended = true
+  until not next(self.children) -- one has run jobs before it was observed
   return cancellation
+end
+
+-- The same, and end the scope. If it can't wait (memory lacks, or the main
+-- thread sees that nothing is left to do), all are cancelled and left.
+local function join(self)
+  local ok, result = pcall(wait_for_all, self)
+  self.ended = true
+  if not ok then
+    cancel_once(self, result)
+    error(result, 0)
+  end
+  return result
 end
 
 -- Raise what has failed. A block's own error that is the only one is raised by
@@ -139,7 +169,7 @@ function Scope:spawn(fn, ...)
   if not check.callable(fn) then
     check.fail(2, "spawn", check.expected("callable", fn))
   elseif self.ended then
-    error("the scope has ended: nothing can be spawned in it", 2)
+    error(ENDED, 2)
   end
   local i = self.started + 1
   self.started = i -- before those that `fn` starts at once

@@ -333,6 +333,84 @@ local function prepare()
       watch(Promise.promisify(error)())
     end,
     function()
+      local function open_promise()
+        local p, resolve, _, on_cancel = Promise.withResolvers()
+        later(resolve)
+        on_cancel(once())
+        on_cancel(once())
+        return keep(p)
+      end
+      local chain = watch(open_promise():next(once())):finally(once())
+      watch(chain):cancel "chain"
+      watch(Promise.new(function(resolve, _, on_cancel)
+        later(resolve)
+        on_cancel(error)
+      end)):cancel()
+      local call = watch(Promise.spawn(function()
+        local _, reason = pawait(open_promise())
+        assert(Promise.isCancelled(reason) or reason == "settled" or
+          trial.is_short(reason))
+        return await(open_promise())
+      end))
+      call:cancel "call"
+      local early
+      early = watch(Promise.spawn(function()
+        await(1)
+        if early then early:cancel() end
+        return await(open_promise())
+      end))
+      for _, name in ipairs {"all", "allSettled", "any", "race"} do
+        keep(Promise[name](trial.elements(name))):cancel(name)
+      end
+      keep(keep(Promise.shield(open_promise())):next(once())):cancel()
+      keep(Promise.resolve(trial.thenable(true))):cancel()
+      do
+        local _ <close> = open_promise()
+      end
+    end,
+    function()
+      local p, resolve = Promise.withResolvers()
+      later(resolve)
+      local q = keep(keep(p):timeout(1, "late"))
+      keep(q:next(once(), once()))
+      watch(Promise.delay(1):timeout(2))
+      watch(Promise.delay(9)):cancel()
+      loop.advance(1)
+      local state, reason = q:status()
+      assert(state == "pending" or Promise.isTimeout(reason) or
+        trial.is_short(reason))
+      assert(state == "pending" or tostring(reason))
+    end,
+    function()
+      local p, resolve = Promise.withResolvers()
+      later(resolve)
+      local scope = keep(Promise.scope(function(scope)
+        keep(scope:spawn(function() await(p) end))
+        keep(scope:spawn(once(), 1, nil, 3))
+        return await(p)
+      end))
+      keep(scope:next(once(), once()))
+      scope = keep(Promise.scope(function(own)
+        keep(own:spawn(function() await(p) end))
+        keep(own:spawn(function() await(1) error "child" end))
+        await(p)
+      end))
+      keep(scope:catch(once()))
+      scope = keep(Promise.scope(function(own)
+        keep(own:spawn(function() await(p) end))
+        await(1)
+        own:cancel "scope"
+        keep(own:spawn(function() await(p) end))
+      end))
+      keep(scope:catch(once()))
+      keep(Promise.spawn(function()
+        local own <close> = Promise.scope()
+        keep(own:spawn(function() await(p) end))
+        await(1)
+        error "block"
+      end):catch(once()))
+    end,
+    function()
       local function body(...) return await(Promise.delay(1, ...)) end
       Promise.run(body, 1, nil, 3)
       await(Promise.delay(1))

@@ -1,0 +1,201 @@
+-- Fetch all pages that can be reached from the first, so many at once, from a
+-- server on this machine that is slow, drops connections and lies.
+--
+--   lua5.4 examples/crawl.lua [PAGES [WORKERS]]
+--
+--   PAGES    how many the server has (60)
+--   WORKERS  how many connections may be open at once (8)
+--
+-- A page that doesn't come within 0.5 s, not at all or changed is asked for
+-- again, three times at most. Ctrl-C cancels what is under way; the program
+-- then ends by itself. Without arguments it prints:
+--
+--   > the server was slow 7 times, dropped 10 connections, lied 6 times
+--   > /42: dropped without an answer
+--   > 59 of 60 pages, with 8 connections
+
+local Promise = require "cpromise"
+local uv = require "luv"
+local await, pawait = Promise.await, Promise.pawait
+
+local tcp_connect = Promise.promisify(uv.tcp_connect)
+local write = Promise.promisify(uv.write)
+
+-- For `local _ <close> =`: closes the handle at the end of the block.
+local function closing(handle)
+  return setmetatable({}, {__close = function() handle:close() end})
+end
+
+-- A promise of the next chunk from a socket, nil at the end.
+local function read(socket)
+  return Promise.new(function(resolve, reject)
+    assert(socket:read_start(function(err, chunk)
+      socket:read_stop()
+      if err then reject(err) else resolve(chunk) end
+    end))
+  end)
+end
+
+-- Both sides compute it, one of them honestly.
+local function checksum(text)
+  local sum = 0
+  for i = 1, #text do sum = (sum * 31 + text:byte(i)) % 65521 end
+  return sum
+end
+
+
+-- The server ---------------------------------------------------------------
+
+local did = {slow = 0, drop = 0, lie = 0}
+
+-- What it does with the first requests for a page.
+local function vices(page)
+  if page == 42 then return {"drop", "drop", "drop"} end
+  return {({[4] = "slow", [5] = "drop", [7] = "lie"})[page % 9]}
+end
+
+-- A page links to two others, so that all can be reached.
+local function page_text(page, pages)
+  local lines = {"A page.\n"}
+  for link = 2 * page, math.min(2 * page + 1, pages) do
+    lines[#lines + 1] = ("See /%d.\n"):format(link)
+  end
+  return table.concat(lines)
+end
+
+-- An async function that answers one request.
+local function server_of(pages)
+  local planned = {}
+  return function(socket)
+    local _ <close> = closing(socket)
+    local request = await(read(socket)) or ""
+    local page = math.tointeger(request:match "^GET (%d+)\n")
+    if not page then return end
+    planned[page] = planned[page] or vices(page)
+    local vice = table.remove(planned[page], 1)
+    if vice then did[vice] = did[vice] + 1 end
+    if vice == "drop" then return end
+    if vice == "slow" then await(Promise.delay(9)) end
+    local text = page_text(page, pages)
+    local sum = checksum(text)
+    if vice == "lie" then text = text:gsub("page", "liar") end
+    await(write(socket, ("%d %d\n%s"):format(#text, sum, text)))
+  end
+end
+
+-- Call `serve` with each connection, in a child of the scope. Returns the
+-- server and its port.
+local function listen(scope, serve)
+  local handle = uv.new_tcp()
+  assert(handle:bind("127.0.0.1", 0)) -- 0: any port that is free
+  assert(handle:listen(128, function(err)
+    assert(not err, err)
+    local socket = uv.new_tcp()
+    assert(handle:accept(socket))
+    scope:spawn(pcall, serve, socket) -- the client may be gone: no failure
+  end))
+  return handle, handle:getsockname().port
+end
+
+
+-- The client ---------------------------------------------------------------
+
+local open, most = 0, 0 -- connections
+
+local fetch = Promise.async(function(port, page)
+  local socket = uv.new_tcp()
+  local _ <close> = closing(socket)
+  await(tcp_connect(socket, "127.0.0.1", port))
+  await(write(socket, ("GET %d\n"):format(page)))
+  local chunks = {}
+  for chunk in function() return await(read(socket)) end do
+    chunks[#chunks + 1] = chunk
+  end
+  local length, sum, text = table.concat(chunks):match "^(%d+) (%d+)\n(.*)"
+  if not length then error("dropped without an answer", 0) end
+  if #text ~= tonumber(length) or checksum(text) ~= tonumber(sum) then
+    error("not what was announced", 0)
+  end
+  return text
+end)
+
+local function fetch_with_patience(port, page)
+  return Promise.retry(function()
+    return fetch(port, page):timeout(0.5)
+  end, {attempts = 3, delay = 0.02})
+end
+
+-- A promise that is resolved when all pages have been tried. `state` tells
+-- how far it is: pages found, done, and why others failed.
+local function crawl(port, workers, state)
+  return Promise.scope(function(scope)
+    local slots = Promise.semaphore(workers)
+    local known = {}
+
+    local function visit(page)
+      if known[page] then return end
+      known[page] = true
+      state.found = state.found + 1
+      scope:spawn(function()
+        local release = await(slots:acquire())
+        open = open + 1
+        most = math.max(most, open)
+        local ok, result = pawait(fetch_with_patience(port, page))
+        open = open - 1
+        release()
+        if Promise.isCancelled(result) then error(result, 0) end
+        if not ok then
+          state.failed[page] = result
+          return
+        end
+        state.done = state.done + 1
+        for link in result:gmatch "See /(%d+)" do
+          visit(math.tointeger(link))
+        end
+      end)
+    end
+
+    visit(1)
+  end)
+end
+
+-- A line that follows the state, if somebody looks.
+local function show_progress(state)
+  if uv.guess_handle(2) ~= "tty" then return end
+  while true do
+    io.stderr:write(("\r%d of %d pages "):format(state.done, state.found))
+    await(Promise.delay(0.05))
+  end
+end
+
+
+local pages, workers = tonumber(arg[1] or 60), tonumber(arg[2] or 8)
+local state = {found = 0, done = 0, failed = {}}
+
+local ok, reason = pcall(Promise.run, function()
+  local background <close> = Promise.scope()
+  local handle, port = listen(background, server_of(pages))
+  local _ <close> = closing(handle)
+  local interrupt = uv.new_signal()
+  local _ <close> = closing(interrupt)
+
+  local crawling = crawl(port, workers, state)
+  interrupt:start("sigint", function() crawling:cancel "interrupted" end)
+  background:spawn(show_progress, state)
+  await(crawling)
+  background:cancel()
+end)
+Promise.run() -- ends, since all is closed
+
+if Promise.isCancelled(reason) then
+  print(("%s after %d pages"):format(reason.reason, state.done))
+  os.exit(130, true)
+end
+assert(ok, reason)
+print(("the server was slow %d times, dropped %d connections, lied %d times")
+  :format(did.slow, did.drop, did.lie))
+for page, why in pairs(state.failed) do
+  print(("/%d: %s"):format(page, why))
+end
+print(("%d of %d pages, with %d connections"):format(
+  state.done, state.found, most))

@@ -1,0 +1,105 @@
+--- Promises in the order in which they settle, for a loop.
+
+local check = require "cpromise.check"
+local core = require "cpromise.core"
+local iterable = require "cpromise.iterable"
+
+-- The state of a generic `for`, and its closing value.
+local Completion = {}
+
+-- Each element is observed through a shield: to let go of it is not to cancel
+-- it.
+local function observe(completion, promise)
+  local i = completion.n + 1
+  local function note()
+    completion.settled = completion.settled + 1
+    completion.order[completion.settled] = i
+    completion.reactions[i] = nil
+    if completion.notify then completion.notify() end
+  end
+  completion.n = i
+  completion.promises[i] = promise
+  completion.reactions[i] = core.shield(promise):next(note, note)
+end
+
+-- Without a shield: cancel the element if nobody else waits for it.
+local function cancel(completion, i, cancellation)
+  local waiter = completion.promises[i]:next()
+  completion.reactions[i]:cancel()
+  waiter:cancel(cancellation)
+end
+
+-- The loop is left: by an error, or with none.
+function Completion:__close(reason)
+  for i = 1, self.n do
+    if self.reactions[i] and core.isCancelled(reason) then
+      cancel(self, i, reason)
+    elseif self.reactions[i] then
+      self.reactions[i]:cancel()
+    end
+    self.reactions[i] = nil
+  end
+  self.n = self.settled
+end
+
+-- Taking the elements ends by an error.
+local Taking = {}
+
+function Taking:__close()
+  if self.completion then Completion.__close(self.completion) end
+end
+
+local function observe_all(completion, v, state, control, closing)
+  local _ <close> = closing
+  local taking <close> = setmetatable({completion = completion}, Taking)
+  local step = iterable.steps(v, state, control)
+  local more, element = step()
+  while more do
+    observe(completion, core.resolve(element))
+    more, element = step()
+  end
+  taking.completion = nil
+end
+
+-- Several may run the same loop.
+local function change_of(completion)
+  local changed = completion.changed
+  if not changed or changed:status() ~= "pending" then
+    changed, completion.notify = core.withResolvers()
+    completion.changed = changed
+  end
+  return changed
+end
+
+-- What has settled is taken in the turn of who gets it: so it isn't lost if
+-- that is cancelled.
+local function step(completion)
+  while completion.given == completion.settled do
+    if completion.settled == completion.n then return nil end
+    check.can_await()
+    core.await(change_of(completion))
+  end
+  local given = completion.given + 1
+  local i = completion.order[given]
+  local promise = completion.promises[i]
+  completion.given = given
+  completion.order[given], completion.promises[i] = nil, nil
+  return i, promise
+end
+
+--- What a generic `for` needs to get each index and its promise.
+return function(v, ...)
+  if type(v) ~= "table" and not check.callable(v) then
+    check.fail(1, "asCompleted", check.expected("iterable", v))
+  end
+  local completion = setmetatable({
+    promises = {}, -- by index, those that have not been given
+    reactions = {}, -- by index, those of elements that are pending
+    order = {}, -- of settling: the indices
+    n = 0, -- elements
+    settled = 0,
+    given = 0,
+  }, Completion)
+  observe_all(completion, v, ...)
+  return step, completion, nil, completion
+end
