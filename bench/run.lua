@@ -13,7 +13,7 @@ local plans = require "bench.plans"
 local results = require "bench.results"
 local workloads = require "bench.workloads"
 
-local LIMIT <const> = 120 -- seconds for a process
+local LIMIT <const> = 60 -- seconds for a process
 
 -- Bytes for one operation don't depend on their number, unless all of it is
 -- held; so this is enough.
