@@ -20,21 +20,8 @@ return {
   },
 
   report = {
-    {only = "", sizes = {10000}, rounds = 5, seconds = 0.2},
-    {only = "^timers$", sizes = {100000}, rounds = 5, seconds = 0.2},
-    {
-      only = "^chain$",
-      sizes = {1000, 100000, 1000000},
-      rounds = 3,
-      seconds = 0.2,
-    },
-    {
-      only = "^all$",
-      sizes = {1000, 100000, 1000000},
-      rounds = 3,
-      seconds = 0.2,
-    },
-    {only = "^hold%-", sizes = {1000000}, rounds = 1, seconds = 0},
+    {only = "", sizes = {10000}, rounds = 3, seconds = 0.2},
+    {only = "^timers$", sizes = {100000}, rounds = 3, seconds = 0.2},
     {
       only = "",
       besides = "^timers$",
@@ -43,5 +30,18 @@ return {
       rounds = 3,
       seconds = 0.2,
     },
+    {
+      only = "^chain$",
+      sizes = {1000, 100000, 1000000},
+      rounds = 2,
+      seconds = 0.2,
+    },
+    {
+      only = "^all$",
+      sizes = {1000, 100000, 1000000},
+      rounds = 2,
+      seconds = 0.2,
+    },
+    {only = "^hold%-", sizes = {1000000}, rounds = 1, seconds = 0},
   },
 }

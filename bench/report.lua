@@ -163,7 +163,7 @@ Written by `make bench-report` on %s. %s. %s.
 
 ## Time
 
-Nanoseconds for one operation, the minimum of five processes, and in brackets
+Nanoseconds for one operation, the minimum of three processes, and in brackets
 how many times as long as cpromise it took, in the same run. It is CPU time,
 of all threads, and collecting all the garbage is in it: V8's collector has
 threads of its own, and a best moment would show none of what they do. A
