@@ -168,7 +168,7 @@ how many times as long as cpromise it took, in the same run. It is CPU time,
 of all threads, and collecting all the garbage is in it: V8's collector has
 threads of its own, and a best moment would show none of what they do. A
 process does %d operations at a time, once to warm up, and then as often as
-fits into 0.2 s; `bench/workloads.lua` has the loops.
+fits into 0.1 s; `bench/workloads.lua` has the loops.
 
 %s
 Where there is nothing, the rival lacks the function. asyncio's futures derive

@@ -118,13 +118,13 @@ local function run(plan, pattern)
   for round = 1, rounds do
     io.stderr:write(("round %d of %d\n"):format(round, rounds))
     run_round(cells, round)
+    results.save(results.of(cells)) -- the next one may take long
   end
   return results.of(cells)
 end
 
 local plan = assert(plans[arg[1] or "quick"], "no such plan")
 local rows = run(plan, arg[2] or "")
-results.save(rows)
 results.print(rows)
 
 -- A rival may fail; cpromise may not.
