@@ -163,12 +163,12 @@ Written by `make bench-report` on %s. %s. %s.
 
 ## Time
 
-Nanoseconds for one operation, the minimum of three processes, and in brackets
-how many times as long as cpromise it took, in the same run. It is CPU time,
-of all threads, and collecting all the garbage is in it: V8's collector has
-threads of its own, and a best moment would show none of what they do. A
-process does %d operations at a time, once to warm up, and then as often as
-fits into 0.1 s; `bench/workloads.lua` has the loops.
+Nanoseconds for one operation, the minimum of %d rounds, each a process, and
+in brackets how many times as long as cpromise it took, in the same run. It is
+CPU time, of all threads, and collecting all the garbage is in it: V8's
+collector has threads of its own, and a best moment would show none of what
+they do. A process does %d operations at a time, once to warm up, and then as
+often as fits into 0.1 s; `bench/workloads.lua` has the loops.
 
 %s
 Where there is nothing, the rival lacks the function. asyncio's futures derive
@@ -233,7 +233,8 @@ local function page()
   local loops = that_hold(false)
   return PAGE:format(os.date "%Y-%m-%d", versions.processor(),
     listed(versions.tools()) .. ", " .. listed(versions.rivals()),
-    N, table_of(loops, N, time_cell), failures(),
+    results.find(rows, "chain", N, "cpromise").rounds, N,
+    table_of(loops, N, time_cell), failures(),
     table_of({workloads.timers}, 100000, time_cell), latency(),
     growth(),
     table_of(loops, N, bytes_cell),

@@ -2,11 +2,14 @@
 ---
 --- A row is one workload of one size in one implementation: `workload`, `n`,
 --- `implementation`, `min` and `median` in nanoseconds for an operation,
---- `bytes` if they are known; or `failure` instead, in words.
+--- `bytes` if they are known; or `failure` instead, in words; `rounds` is how
+--- many processes that was.
 
 local FILE <const> = "build/bench/results.tsv"
-local FIELDS <const> =
-  {"workload", "n", "implementation", "min", "median", "bytes", "failure"}
+local FIELDS <const> = {
+  "workload", "n", "implementation", "min", "median", "bytes", "failure",
+  "rounds",
+}
 
 local results = {}
 
@@ -30,6 +33,7 @@ function results.of(cells)
         median = not cell.failure and median(cell.ns) or nil,
         bytes = cell.bytes,
         failure = cell.failure,
+        rounds = #cell.ns,
       }
     end
   end
