@@ -32,7 +32,7 @@ return {
       besides = "^timers$",
       of = {"cpromise", "V8"},
       sizes = {1000000},
-      rounds = 1,
+      rounds = 3,
       seconds = 1.5,
     },
     {

@@ -186,7 +186,8 @@ Promise.lua (Ezhik).
 Nanoseconds for one operation where there are more of them, as often as fits
 into 1.5 s; in brackets how many times as long as cpromise it took. A million
 objects that live at once fit into no processor's cache, and V8's collector
-has to copy them. Where few live at once, their number makes no difference.
+has to copy them. On a machine that does other work as well a difference of a
+third means little, one of instructions does.
 
 %s
 ![Nanoseconds for an operation by number of operations](benchmarks-growth.svg)
