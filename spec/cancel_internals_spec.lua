@@ -1008,6 +1008,42 @@ describe("a cancelled call", function()
     assert.equal("pending", keep:status())
   end)
 
+  it("is not replaced by a second one from downstream", function()
+    local seen = {}
+    local call = Promise.spawn(function()
+      seen[1] = select(2, pawait(gate)).reason
+      seen[2] = pawait(1)
+      local pending, resolve = Promise.withResolvers()
+      Promise.queueMicrotask(resolve)
+      seen[3] = pawait(pending)
+    end)
+    call:cancel "first"
+    call:next(never):cancel "second"
+    local third = call:next(never)
+    Promise.drain(2)
+    third:cancel "third"
+    drain()
+    assert.same({"first", true, true}, seen)
+    assert.equal("fulfilled", call:status())
+  end)
+
+  it("leaves alone a call that is being cancelled already", function()
+    local reason, call
+    local other = Promise.spawn(function()
+      reason = select(2, pawait(gate)).reason
+    end)
+    call = Promise.spawn(function()
+      await(nil)
+      call:cancel "of the caller"
+      other:cancel "its own"
+      await(other)
+    end)
+    drain()
+    assert.is_true(is_cancelled(call))
+    assert.equal("its own", reason)
+    assert.equal("fulfilled", other:status())
+  end)
+
   it("is raised in its turn, not before", function()
     local log, note = logger()
     local call
@@ -1335,8 +1371,9 @@ describe("an aggregate that is cancelled", function()
     local q, resolve = p:next(pass), nil
     q:next(pass)
     local pending = Promise.withResolvers()
+    local light = debug.upvalueid(function() return p end, 1)
     local all = Promise.all {Promise.fulfill(q), Promise.fulfill(p),
-      Promise.fulfill(io.stdout), pending}
+      Promise.fulfill(io.stdout), light, pending}
     drain()
     all:cancel()
     assert.is_true(is_cancelled(pending))
@@ -1345,6 +1382,22 @@ describe("an aggregate that is cancelled", function()
     assert.is_nil(resolve)
     q:cancel()
     assert.is_true(is_cancelled(p))
+  end)
+
+  it("that the debug library finds too early does no harm", function()
+    local did
+    local elements = setmetatable({}, {__len = function()
+      for level = 2, 4 do
+        local _, p = debug.getlocal(level, 1)
+        if Promise.is(p) then did = p:cancel() or did end
+      end
+      return 0
+    end})
+    local all = Promise.all(elements)
+    assert.is_true(did)
+    assert.equal("rejected", all:status())
+    all:catch(pass)
+    drain()
   end)
 
   it("lets go of the losers only, when it settles", function()
