@@ -79,7 +79,7 @@ describe("a promise that a finalizer settles while it settles", function()
     ]],
     ["of allSettled"] = [[
       local one, two = Promise.resolve(1), Promise.resolve(2)
-      return Promise.allSettled {3, one, two}, Promise.drain
+      return Promise.allSettled {one, two}, Promise.drain
     ]],
   } do
     it("is cancelled or not: one " .. name, function()
