@@ -6,6 +6,13 @@
 #   make all      build into build/
 #   make mutants  break the core in many places: do the specs notice?
 #   make check    linters, formatting, layers; changes nothing
+#   make bench    measure speed and memory, against rivals (4 minutes)
+#   make bench-full    in four sizes, which takes hours
+#   make bench-count   count instructions (BENCH='^chain' for some)
+#   make bench-check   compare them with those in bench/instructions.txt
+#   make bench-accept  write that file
+#   make bench-growth  count instructions for few and for many operations
+#   make bench-report  measure, and write docs/benchmarks.md
 #   make install  install below PREFIX (/usr/local)
 #   make deps     install what the above need and the machine lacks
 #   make clean    remove what was built
@@ -24,6 +31,7 @@ FOLDER ?=
 FILES ?=
 JOBS ?= 2
 MUTANTS ?=
+BENCH ?=
 
 CFLAGS ?= -O2 -g
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wconversion \
@@ -41,6 +49,7 @@ SOURCES = $(sort $(wildcard csrc/*.c))
 HEADERS = $(wildcard csrc/*.h)
 OBJECTS = $(SOURCES:csrc/%.c=build/obj/%.o)
 CORE = build/cpromise/core.so
+BENCH_CORE = build/bench/cpromise/core.so
 SUPPORT = $(patsubst spec/support/%.c,build/support/%.so,\
   $(wildcard spec/support/*.c))
 LUA_FILES = $(shell find lua -name '*.lua')
@@ -85,6 +94,27 @@ soak: all
 	  echo "$$file"; $(ENV) $(LUA) "$$file" $(SCALE) || exit 1; \
 	done
 
+# As LuaRocks builds it, whatever CFLAGS says: what is measured.
+$(BENCH_CORE): $(SOURCES) $(HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(SHARED) -O2 -fPIC -DNDEBUG -I$(LUA_INCDIR) -o $@ $(SOURCES)
+
+bench: bench-quick
+
+bench-tiny bench-quick bench-full: bench-deps
+	@$(LUA) bench/run.lua $(@:bench-%=%) '$(BENCH)'
+
+bench-count bench-check bench-accept bench-growth: bench-deps
+	@CC='$(CC)' $(LUA) bench/count.lua $(@:bench-%=%) '$(BENCH)'
+
+bench-report: bench-deps
+	@$(LUA) bench/run.lua report
+	@CC='$(CC)' $(LUA) bench/report.lua
+
+bench-deps:
+	@test "$(DEPS)" != yes || CC='$(CC)' LUA='$(LUA)' .ci/deps bench
+	@$(MAKE) --no-print-directory $(BENCH_CORE)
+
 support: $(SUPPORT)
 
 # JOBS at a time; MUTANTS='^queue' for those of such names
@@ -111,4 +141,6 @@ deps:
 clean:
 	rm -rf build csrc/*.o cpromise lua/cpromise/*.so
 
-.PHONY: all help demo test soak mutants support check install deps clean
+.PHONY: all help demo test soak mutants support check install deps clean \
+  bench bench-tiny bench-quick bench-full bench-count bench-check \
+  bench-accept bench-growth bench-report bench-deps

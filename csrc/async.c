@@ -253,7 +253,8 @@ int cp_async_body (lua_State *L) {
 static lua_State *prepare (lua_State *L, int fn, int first, int n) {
   lua_State *co = lua_newthread(L);
   int i;
-  if (!lua_checkstack(co, n + 3) || !lua_checkstack(L, n + 3)) {
+  if (n > LUA_MINSTACK / 2 && /* there is room for a few */
+      (!lua_checkstack(co, n + 3) || !lua_checkstack(L, n + 3))) {
     lua_getiuservalue(L, CONTEXT, CTX_NO_MEMORY);
     lua_error(L);
   }

@@ -49,10 +49,23 @@ static void reject (lua_State *L, Promise *p) {
 }
 
 
+/* p has settled where it stands in the queue or in a batch: queue its reactions
+   as those of the carrier, which has settled alike. (Only the first promise to
+   be cancelled has any.) */
+static void queue_reactions (lua_State *L, Promise *p) {
+  if (p->waiters > 0) {
+    cp_ring_move(L, p, CANCEL_PROMISE, CANCEL_CARRIER);
+    cp_queue_push(
+      L, cp_context(L), cp_node_at(L, CANCEL_CARRIER), CANCEL_CARRIER);
+  }
+}
+
+
 Outcome cp_cancel_reject (lua_State *L, Promise *p) {
   Place place = leave(L, p);
   reject(L, p);
-  /* the drain announces what it finds settled in its way */
+  if (place == PLACE_QUEUE)
+    queue_reactions(L, p);
   return place == PLACE_QUEUE ? LEFT : SETTLED;
 }
 

@@ -88,7 +88,8 @@ enum {
   CTX_JOBS = 1, /* first and last entry of the microtask queue */
   CTX_REJECTIONS = 3, /* first and last of the unhandled rejections */
   CTX_REST = 5, /* next reaction of a batch that was interrupted */
-  CTX_REST_SOURCE, /* and the promise whose batch it is */
+  CTX_REST_SOURCE, /* and the promise whose batch it is; also while one of its
+                      reactions takes another in its place */
   CTX_WAKE, /* the loop's hook, or nil */
   CTX_ON_UNHANDLED, /* the user's hook for rejections, or nil */
   CTX_PUMP, /* runs the loop until a promise has settled */

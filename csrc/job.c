@@ -59,13 +59,23 @@ static int run (lua_State *L, Context *ctx, Promise *node) {
 }
 
 
-/* A reaction of the batch has been cancelled since its source settled: that
-   is dealt with in its own right. */
-static void pass_over (lua_State *L, Context *ctx, Promise *node) {
-  if (node->state == STATE_PENDING)
-    cp_queue_push(L, ctx, node, AT_NODE);
-  else
-    cp_promise_announce(L, node, AT_NODE);
+/* Run a reaction of the batch that takes the promise that it has been given for
+   its SOURCE in place of the batch's. */
+static int run_diverted (lua_State *L, Context *ctx, Promise *node) {
+  const Promise *source = ctx->source;
+  int is_batch;
+  cp_node_set(L, CONTEXT, CTX_REST_SOURCE, AT_SOURCE);
+  lua_getiuservalue(L, AT_NODE, SLOT_SOURCE);
+  lua_replace(L, AT_SOURCE);
+  ctx->source = cp_node_at(L, AT_SOURCE);
+  is_batch = run(L, ctx, node);
+  if (!is_batch) {
+    lua_getiuservalue(L, CONTEXT, CTX_REST_SOURCE);
+    lua_replace(L, AT_SOURCE);
+    ctx->source = source;
+  }
+  cp_node_clear(L, CONTEXT, CTX_REST_SOURCE);
+  return is_batch;
 }
 
 
@@ -79,8 +89,10 @@ static void run_reaction (lua_State *L, Context *ctx) {
   }
   else
     lua_pushnil(L);
-  if (node->state != STATE_PENDING || node->flags & FLAG_DIVERTED)
-    pass_over(L, ctx, node);
+  if (node->state != STATE_PENDING) /* cancelled since its source settled */
+    cp_promise_announce(L, node, AT_NODE);
+  else if (node->flags & FLAG_DIVERTED)
+    is_batch = run_diverted(L, ctx, node);
   else
     is_batch = run(L, ctx, node);
   if (!is_batch && ctx->batch > 0) {
@@ -255,6 +267,12 @@ int cp_left (lua_State *L) {
   lua_pushinteger(L, jobs);
   lua_pushinteger(L, rejections);
   return 2;
+}
+
+
+int cp_idle (lua_State *L) {
+  lua_pushboolean(L, !has_jobs(cp_context(L)));
+  return 1;
 }
 
 

@@ -17,6 +17,9 @@ int cp_queueMicrotask (lua_State *L);
 /* left() -> jobs that wait, rejections that were not reported */
 int cp_left (lua_State *L);
 
+/* idle(): whether no job waits. */
+int cp_idle (lua_State *L);
+
 /* inside() -> whether a job, an async call or an executor is running */
 int cp_inside (lua_State *L);
 

@@ -26,7 +26,7 @@ const Kind cp_kinds[KIND_COUNT] = {
   [KIND_SHIELD] = {cp_run_pass, cp_cancel_shield, NULL},
   [KIND_FINALLY] = {cp_run_finally, cp_cancel_divert, NULL},
   [KIND_FINALLY_WAIT] = {cp_run_finally_wait, cp_cancel_keep, NULL},
-  [KIND_FINALLY_END] = {cp_run_finally_end, cp_cancel_keep, NULL},
+  [KIND_FINALLY_END] = {cp_run_finally_end, cp_cancel_reject, NULL},
   [KIND_ADOPT] = {cp_run_adopt, cp_cancel_reject, NULL},
   [KIND_THENABLE] = {cp_run_thenable, cp_cancel_reject, NULL},
   [KIND_ALL] = {NULL, cp_cancel_let_go, NULL},
@@ -81,6 +81,7 @@ const luaL_Reg cp_functions[] = {
   {"awaitLoop", cp_awaitLoop},
   {"report", cp_report},
   {"left", cp_left},
+  {"idle", cp_idle},
   {"inside", cp_inside},
   {NULL, NULL},
 };

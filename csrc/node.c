@@ -37,10 +37,12 @@ void cp_ring_append (lua_State *L, Promise *p, int idx, int node) {
     lua_setiuservalue(L, node, SLOT_LINK);
     lua_pushvalue(L, node);
     lua_setiuservalue(L, -2, SLOT_LINK);
-    lua_pop(L, 1);
+    lua_copy(L, node, -1);
   }
+  else
+    lua_pushvalue(L, node);
   p->waiters++;
-  cp_node_set(L, idx, SLOT_REACTIONS, node);
+  lua_setiuservalue(L, idx, SLOT_REACTIONS);
 }
 
 
@@ -57,6 +59,17 @@ unsigned int cp_ring_take (lua_State *L, Promise *p, int idx) {
     lua_remove(L, -2);
   }
   return n;
+}
+
+
+void cp_ring_move (lua_State *L, Promise *p, int idx, int to) {
+  Promise *heir = cp_node_at(L, to);
+  cp_assert(heir->waiters == 0);
+  lua_getiuservalue(L, idx, SLOT_REACTIONS);
+  lua_setiuservalue(L, to, SLOT_REACTIONS);
+  cp_node_clear(L, idx, SLOT_REACTIONS);
+  heir->waiters = p->waiters;
+  p->waiters = 0;
 }
 
 

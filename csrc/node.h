@@ -188,4 +188,8 @@ void cp_ring_remove (lua_State *L, Promise *p, int idx, int node);
    [-0, +1, -] */
 unsigned int cp_ring_take (lua_State *L, Promise *p, int idx);
 
+/* Give the ring of p, which is at 'idx', to the promise at 'to', which has
+   none. [-0, +0, -] */
+void cp_ring_move (lua_State *L, Promise *p, int idx, int to);
+
 #endif

@@ -95,21 +95,13 @@ static inline void cp_promise_announce (lua_State *L, Promise *s, int idx) {
 }
 
 
-/* Whether the reactions of p wait until it is announced: it is pending, or was
-   cancelled in a batch that has not come to it. [-0, +0, -] */
-static inline int cp_promise_gathers (const Promise *p) {
-  return p->state == STATE_PENDING ||
-         (p->waiters > 0 && !(p->flags & FLAG_LISTED));
-}
-
-
-/* Let the pending object at 'node', in no list, react to p: when p is
-   announced, or, if it has been, in a job of its own. [-0, +0, -] */
+/* Let the pending object at 'node', in no list, react to p: when p settles,
+   or, if it has settled, in a job of its own. [-0, +0, -] */
 static inline void
 cp_promise_link (lua_State *L, Context *ctx, Promise *p, int idx, int node) {
   cp_node_set(L, node, SLOT_SOURCE, idx);
   p->flags |= FLAG_HANDLED;
-  if (cp_promise_gathers(p))
+  if (p->state == STATE_PENDING)
     cp_ring_append(L, p, idx, node);
   else
     cp_queue_push(L, ctx, cp_node_at(L, node), node);

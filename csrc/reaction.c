@@ -287,9 +287,10 @@ static Outcome follow_original (lua_State *L, Promise *node) {
     cp_promise_settle(L, node, AT_NODE, STATE_REJECTED);
     return SETTLED;
   }
+  node->kind = KIND_PASS;
   cp_resolve_as(L, cp_node_at(L, idx), idx, AT_WORK);
-  if (node->flags & FLAG_CANCELLED) /* by a getter */
-    return requeue(L, node, KIND_FINALLY_END);
+  if (node->state != STATE_PENDING) /* a getter has cancelled it */
+    return LEFT;
   cp_node_clear(L, AT_NODE, SLOT_VALUE);
   return wait_for(L, node, idx, KIND_PASS);
 }

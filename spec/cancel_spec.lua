@@ -2,6 +2,7 @@
 
 local Promise = require "cpromise"
 local helper = require "spec.helper"
+local virtual = require "cpromise.loop.virtual"
 
 local await = Promise.await
 
@@ -273,11 +274,13 @@ describe("onCancel", function()
   end)
 
   it("drops its hooks when the promise settles", function()
-    local hook = setmetatable({}, {__call = error})
-    local weak = setmetatable({hook}, {__mode = "v"})
+    local weak = setmetatable({}, {__mode = "v"})
     local p, resolve, _, on_cancel = Promise.withResolvers()
-    on_cancel(hook)
-    hook = nil
+    do
+      local hook = setmetatable({}, {__call = error})
+      weak[1] = hook
+      on_cancel(hook)
+    end
     resolve(1)
     helper.collect()
     assert.is_nil(weak[1])
@@ -940,6 +943,7 @@ describe("waiters", function()
   end
 
   it("are: await on the main thread", function()
+    Promise.setLoop(virtual.new())
     local p, state = pending()
     local seen
     Promise.queueMicrotask(function()
@@ -949,5 +953,6 @@ describe("waiters", function()
     end)
     assert.equal("value", await(p))
     assert.is_nil(seen)
+    Promise.setLoop(nil)
   end)
 end)

@@ -268,6 +268,13 @@ describe("map", function()
       assert.same({"2 1 3", "2 2 3", "2 3 3"}, log)
     end)
 
+    it("knows the total of a table before all are pulled", function()
+      Promise.map({1, 1}, Promise.delay,
+        {progress = progress, concurrency = 1})
+      loop.advance(2)
+      assert.same({"2 1 2", "2 2 2"}, log)
+    end)
+
     it("doesn't know the total before an iterator has ended", function()
       local i = 0
       Promise.map(function()
@@ -344,7 +351,7 @@ describe("map", function()
         local p = Promise.map(list, identity)
         p:catch(ignore)
         assert.same({"rejected", "taken", n = 2}, outcome(p))
-        assert.is_string(p:traceback())
+        assert.equal("string", type(p:traceback()))
       end
     end)
 
@@ -360,7 +367,7 @@ describe("map", function()
     end)
 
     it("cancels what runs, the oldest first, with its reason", function()
-      local log = {}
+      local log, seen = {}, {}
       local p = Promise.map({1, 2, 3, 4}, function(i)
         if i == 3 then
           await(Promise.delay(1))
@@ -368,12 +375,15 @@ describe("map", function()
         end
         local ok, reason = Promise.pawait(Promise.new(ignore))
         log[#log + 1] = {i, ok, Promise.isCancelled(reason), reason.reason}
+        seen[i] = reason
       end)
       p:catch(ignore)
       loop.advance(1)
       assert.same({"rejected", "boom", n = 2}, outcome(p))
       assert.same({{1, false, true, "boom"}, {2, false, true, "boom"},
         {4, false, true, "boom"}}, log)
+      assert.equal(seen[1], seen[2])
+      assert.equal(seen[1], seen[4])
     end)
 
     it("cancels elements that nobody else waits for", function()
@@ -444,7 +454,7 @@ describe("map", function()
       end)
       assert.equal(1, #seen)
       assert.equal("at the end", seen[1].reason)
-      assert.is_string(seen[1].traceback)
+      assert.equal("string", type(seen[1].traceback))
     end)
 
     it("settles once when jobs run inside the iterator", function()
@@ -618,6 +628,9 @@ describe("map", function()
       end, options)
       Promise.drain()
       assert.equal(2, running)
+      raises("bad argument #3 to 'map' (option 'progress': callable " ..
+        "expected, got number)", {}, identity,
+        setmetatable({}, {__index = {progress = 1}}))
     end)
   end)
 end)

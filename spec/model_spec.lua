@@ -16,10 +16,11 @@ local function first_that_differs(texts)
   end
 end
 
-local function check(count, size)
+local function check(count, size, cancels)
   random_orders.check {
     count = count,
     size = size,
+    cancels = cancels,
     first_failing = first_that_differs,
     runs = {{"cpromise", compare.core}, {"the model", model}},
   }
@@ -33,12 +34,26 @@ describe("the order of events", function()
   it("is that of the model where many wait for one promise", function()
     check(math.ceil(COUNT / 10), 60)
   end)
+
+  it("is that of the model in random programs that cancel", function()
+    check(COUNT, nil, true)
+  end)
+
+  it("is that of the model in large programs that cancel", function()
+    check(math.ceil(COUNT / 10), 60, true)
+  end)
 end)
 
 describe("the comparison with the model", function()
   for _, mutant in ipairs(model_mutants.list) do
     it("notices " .. model_mutants.name(mutant), function()
-      assert.is_truthy(model_mutants.programs_until_noticed(mutant))
+      assert.is_truthy(model_mutants.programs_until_noticed(mutant, false))
+    end)
+  end
+
+  for _, mutant in ipairs(model_mutants.cancelling) do
+    it("notices " .. model_mutants.name(mutant), function()
+      assert.is_truthy(model_mutants.programs_until_noticed(mutant, true))
     end)
   end
 end)

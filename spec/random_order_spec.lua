@@ -47,16 +47,17 @@ local function first_that_differs_in_pieces(texts)
   end
 end
 
-local function check(first_failing)
+local function check(first_failing, cancels)
   random_orders.check {
     count = random_orders.count(2000),
     first_failing = first_failing,
+    cancels = cancels,
     runs = {
       {"cpromise", log_of},
       {"in pieces", function(text)
         return log_of(text, drain_in_pieces)
       end},
-      has_node and {"V8", function(text)
+      has_node and not cancels and {"V8", function(text)
         return logs_of_v8({text})[1]
       end} or nil,
     },
@@ -74,6 +75,10 @@ describe("the order of events in random programs", function()
 
   it("is the same when the queue is drained in pieces", function()
     check(first_that_differs_in_pieces)
+  end)
+
+  it("is so in programs that cancel, too", function()
+    check(first_that_differs_in_pieces, true)
   end)
 
   if has_node then

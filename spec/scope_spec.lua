@@ -64,7 +64,9 @@ describe("Promise.scope(fn)", function()
   end)
 
   it("calls fn where it can await", function()
-    local p = Promise.scope(function() return await(Promise.delay(1, "x")) end)
+    local p = Promise.scope(function()
+      return await(Promise.delay(1, "x"))
+    end)
     assert.same({"fulfilled", "x"}, {outcome(p)})
   end)
 
@@ -470,14 +472,15 @@ describe("Promise.scope(fn)", function()
         ok, err = pcall(function() scope:spawn(1) end)
       end))
       assert.is_false(ok)
-      assert.matches("^spec/scope_spec%.lua:%d+: bad argument #1 to 'spawn' " ..
-        "%(callable expected, got number%)$", err)
+      assert.matches("^spec/scope_spec%.lua:%d+: bad argument #1 to " ..
+        "'spawn' %(callable expected, got number%)$", err)
     end)
 
     it("takes callable objects", function()
       local got
       outcome(Promise.scope(function(scope)
-        scope:spawn(setmetatable({}, {__call = function(_, v) got = v end}), 5)
+        local object = {__call = function(_, v) got = v end}
+        scope:spawn(setmetatable({}, object), 5)
       end))
       assert.equal(5, got)
     end)
@@ -496,8 +499,8 @@ describe("Promise.scope(fn)", function()
     for _, v in ipairs {1, "x", {}, Promise.resolve()} do
       local ok, err = pcall(function() Promise.scope(v) end)
       assert.is_false(ok)
-      assert.matches("^spec/scope_spec%.lua:%d+: bad argument #1 to 'scope'" ..
-        " %(callable expected, got ", err)
+      assert.matches("^spec/scope_spec%.lua:%d+: bad argument #1 to " ..
+        "'scope' %(callable expected, got ", err)
     end
     assert.is_false(pcall(Promise.scope, nil))
   end)

@@ -18,6 +18,7 @@ local function observe(completion, promise)
     if completion.notify then completion.notify() end
   end
   completion.n = i
+  completion.order[i] = false -- room for one more: `note` needs no memory
   completion.promises[i] = promise
   completion.reactions[i] = core.shield(promise):next(note, note)
 end

@@ -15,7 +15,7 @@ Channel.__index = Channel
 -- then the channel holds more than its capacity for a time.
 
 local function has_room(channel)
-  return channel.held.n < channel.capacity + channel.receivers.n
+  return channel.held.n < channel.capacity + channel.waiters.n
 end
 
 -- Hold the values of a sender who waits.
@@ -26,27 +26,19 @@ local function accept(channel, sender)
   resolve()
 end
 
-local function give(receiver, ...)
-  waiting.leave(receiver)
-  receiver.resolve(...)
-end
-
-local function give_item(receiver, item, ...)
-  waiting.leave(item)
-  give(receiver, ...)
-end
-
 -- Give the first values, or the end, to the first receiver: see handoff.lua.
 local function serve(channel)
-  local receiver = waiting.first(channel.receivers)
+  local receiver = waiting.first(channel.waiters)
   local item = waiting.first(channel.held)
-  if receiver and item then
-    give_item(receiver, item, table.unpack(item.values, 1, item.values.n))
+  if receiver and item then -- it may lack memory: change last
+    receiver.resolve(table.unpack(item.values, 1, item.values.n))
+    waiting.leave(item)
   elseif receiver and channel.closed then
-    give(receiver)
+    receiver.resolve()
   else
     return false
   end
+  waiting.leave(receiver)
   return true
 end
 
@@ -60,7 +52,7 @@ function Channel:send(...)
   local sender = {values = table.pack(...)}
   if not has_room(self) then return waiting.promise(self.senders, sender) end
   local accepted = core.fulfill()
-  if self.receivers.n > 0 then handoff.offer(self) end
+  if self.waiters.n > 0 then handoff.offer(self) end
   waiting.join(self.held, waiting.entry(sender))
   return accepted
 end
@@ -70,7 +62,7 @@ function Channel:receive()
   check.self(self, Channel, "receive")
   local sender = waiting.first(self.senders)
   if sender or self.held.n > 0 or self.closed then handoff.offer(self) end
-  local promise = waiting.promise(self.receivers, {})
+  local promise = waiting.promise(self.waiters, {})
   if sender and has_room(self) then accept(self, sender) end
   return promise
 end
@@ -79,7 +71,7 @@ end
 function Channel:close()
   check.self(self, Channel, "close")
   self.closed = true
-  if self.receivers.n > 0 then handoff.offer(self) end
+  if self.waiters.n > 0 then handoff.offer(self) end
 end
 
 --- The step of a generic `for`.
@@ -98,7 +90,7 @@ return function(capacity)
     closed = false,
     held = waiting.line(), -- values that have been accepted
     senders = waiting.line(), -- those whose values have not
-    receivers = waiting.line(),
+    waiters = waiting.line(), -- receivers
     serve = serve,
   }, Channel)
 end

@@ -26,25 +26,47 @@ local handoff = {}
 -- The offers that stand. For all of them there is one job, since two would
 -- wait for each other.
 local offers = waiting.line()
-local queued = false
+local settled = core.fulfill()
+local job -- pending while it is queued, whatever comes of it
 local hand_out
 
 local function queue()
-  if queued then return end
-  core.queueMicrotask(hand_out)
-  queued = true
+  if job and job:status() == "pending" then return end
+  job = settled:next(hand_out)
 end
 
--- Where memory lacks to wait for the other jobs, don't.
+-- Where memory lacks to wait for the other jobs, don't. (Where it lacks for
+-- the job at all, offers stand until another is made.)
 local function wait_for_others()
-  return core.left() > 0 and pcall(queue)
+  return not core.idle() and pcall(queue)
+end
+
+-- Let the next few calls inside one another need no memory.
+local function make_room(depth)
+  if depth > 0 then make_room(depth - 1) end
+end
+
+local function serve(offer)
+  make_room(30)
+  return offer:serve()
+end
+
+-- Where memory lacks to serve the one whose turn it is, tell him.
+local function serve_or_reject(offer)
+  local ok, more = pcall(serve, offer)
+  if ok then return more end
+  local waiter = waiting.first(offer.waiters)
+  if not waiter then return false end
+  waiter.reject(more)
+  waiting.leave(waiter)
+  return true
 end
 
 function hand_out()
-  queued = false
+  job = nil
   local offer = waiting.first(offers)
   while offer and not wait_for_others() do
-    local more = offer:serve() -- raises for want of memory: it stands
+    local more = serve_or_reject(offer)
     waiting.leave(offer)
     if more then waiting.join(offers, offer) end
     offer = waiting.first(offers)
@@ -52,7 +74,8 @@ function hand_out()
 end
 
 --- Let `offer:serve()` be called when no other job is left, and again as long
---- as it returns true. It gives one thing to one promise, or does nothing.
+--- as it returns true. It gives one thing to the first of `offer.waiters`, or
+--- does nothing; if it raises, nothing has changed.
 ---@param offer table  an entry: see waiting.lua
 function handoff.offer(offer)
   if not offer.line then waiting.join(offers, offer) end

@@ -160,7 +160,7 @@ local function run_until(current, done)
       return
     end
     local alive = current and current.step()
-  until not alive and core.left() == 0
+  until not alive and core.idle()
 end
 
 local function never()

@@ -10,27 +10,34 @@ local known = {
 }
 
 -- Cancel what runs: what pulls elements, then the calls, the oldest first.
-local function stop(job, reason)
+local function stop(job, cancellation)
   job.over = true
   for i = 0, job.pulled do
     local call = job.calls[i]
-    if call and not call:cancel(reason) then job.calls[i] = nil end
+    if call and not call:cancel(cancellation) then job.calls[i] = nil end
   end
 end
 
--- The first async call of the job that is rejected rejects it.
+-- An async call of the job has been rejected.
+local function fail(job, i, call, reason)
+  if not job.over then
+    job.resolve(call) -- follow it: so its traceback is handed on
+    stop(job, core.cancellation(reason))
+  elseif job.calls[i] then
+    call:next() -- it has failed after it was cancelled: let that be reported
+  end
+end
+
+-- The first async call of the job that is rejected rejects it. If memory
+-- lacks even for that, so does the lack.
 local function observe(job, i, call)
   job.calls[i] = call
-  call:catch(function(reason)
-    -- one that fails after it was cancelled: that is reported
-    if job.over then return job.calls[i] end
-    job.resolve(call) -- by following it: so its traceback is handed on
-    stop(job, reason)
-  end)
+  call:catch(function(reason) fail(job, i, call, reason) end)
+    :catch(job.reject)
 end
 
 local function finish_if_complete(job)
-  if job.completed ~= job.total or job.over then return end
+  if job.completed ~= job.total then return end
   job.over = true
   job.results.n = job.total
   job.resolve(job.results)
@@ -91,12 +98,13 @@ return function(source, fn, options)
   why = check.not_options(options, known)
   if why then check.fail(3, "map", why) end
 
-  local promise, resolve, _, on_cancel = core.withResolvers()
+  local promise, resolve, reject, on_cancel = core.withResolvers()
   local job = {
     fn = fn,
     limit = options and options.concurrency or math.huge,
     progress = options and options.progress,
     resolve = resolve,
+    reject = reject,
     results = {n = 0},
     calls = {}, -- those that run, by index; 0 is what pulls elements
     pulled = 0, -- elements

@@ -2,8 +2,8 @@
 ---
 --- `spawn` starts an async call and observes it: so each child counts as
 --- waited for, and its outcome is never lost. The end of the scope, `join`,
---- waits till no child runs. Whatever goes wrong meanwhile cancels them, and is
---- raised when all have ended.
+--- waits till no child runs. Whatever goes wrong meanwhile cancels them, and
+--- is raised when all have ended.
 
 local check = require "cpromise.check"
 local core = require "cpromise.core"
@@ -117,8 +117,8 @@ local function wait(self, i, child)
   end
 end
 
--- Wait till no child runs. If the waiting call is cancelled meanwhile, all are
--- cancelled, and it waits on; returns that cancellation.
+-- Wait till no child runs. If the waiting call is cancelled meanwhile, all
+-- are cancelled, and it waits on; returns that cancellation.
 local function wait_for_all(self)
   local cancellation
   repeat
@@ -149,8 +149,8 @@ local function join(self)
   return result
 end
 
--- Raise what has failed. A block's own error that is the only one is raised by
--- Lua.
+-- Raise what has failed. A block's own error that is the only one is raised
+-- by Lua.
 local function raise_failures(self)
   local failures = self.failures
   local n = #failures

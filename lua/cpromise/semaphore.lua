@@ -22,10 +22,9 @@ end
 local function serve(semaphore)
   local waiter = waiting.first(semaphore.waiters)
   if not waiter or semaphore.free == 0 then return false end
-  local release = new_release(semaphore)
+  waiter.resolve(new_release(semaphore)) -- may lack memory: change last
   waiting.leave(waiter)
   semaphore.free = semaphore.free - 1
-  waiter.resolve(release)
   return true
 end
 

@@ -40,8 +40,8 @@ function Timeout:__tostring()
   return ("%s: %s"):format(self.message, tostring(self.reason))
 end
 
---- A promise that follows `promise`, or rejects with a timeout after that many
---- seconds: then `promise` loses a waiter, as if this one was cancelled.
+--- A promise that follows `promise`, or rejects with a timeout after that
+--- many seconds: then `promise` loses a waiter, as if this one was cancelled.
 function time.timeout(promise, seconds, reason)
   if not core.is(promise) then
     check.fail(1, "timeout", check.expected("promise", promise))

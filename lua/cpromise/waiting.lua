@@ -47,14 +47,14 @@ function waiting.leave(entry)
   entry.line, entry.before, entry.after = false, false, false
 end
 
---- Let a new entry wait: the promise that `entry.resolve` will resolve. If
---- that is cancelled the entry leaves its line.
+--- Let a new entry wait: the promise that `entry.resolve` and `entry.reject`
+--- settle. If that is cancelled the entry leaves its line.
 ---@param line table
 ---@param entry table
 ---@return Promise
 function waiting.promise(line, entry)
-  local promise, resolve, _, on_cancel = core.withResolvers()
-  entry.resolve = resolve
+  local promise, resolve, reject, on_cancel = core.withResolvers()
+  entry.resolve, entry.reject = resolve, reject
   waiting.entry(entry)
   on_cancel(function() waiting.leave(entry) end)
   waiting.join(line, entry)

@@ -22,9 +22,13 @@ local weak = {__mode = "v"}
 local sources = setmetatable({}, weak)
 local derived = setmetatable({}, weak)
 local on_fulfilled, on_rejected, n_reactions = {}, {}, 0
+local hooked, hooks, n_hooks = setmetatable({}, weak), {}, 0
+local abandoned, n_abandoned = setmetatable({}, weak), 0
+local settled, states, n_settled = setmetatable({}, weak), {}, 0
 for i = 1, ROOM do
-  runs[i], on_fulfilled[i], on_rejected[i] = 0, 0, 0
+  runs[i], on_fulfilled[i], on_rejected[i], hooks[i] = 0, 0, 0, 0
   sources[i], derived[i] = false, false
+  hooked[i], abandoned[i], settled[i], states[i] = false, false, false, ""
 end
 
 -- The values that operations use, newest first from `top` down.
@@ -193,6 +197,41 @@ local function react(p, method)
   end
 end
 
+--- Write down that a promise has settled, if so: it is to stay as it is.
+local function watch(p)
+  local state = p:status()
+  if state ~= "pending" and n_settled < ROOM then
+    n_settled = n_settled + 1
+    settled[n_settled], states[n_settled] = p, state
+  end
+end
+
+--- Give a cancel hook, and write down whose.
+local function hook(p, on_cancel)
+  local f, id = handler()
+  on_cancel(f or program)
+  if id and n_hooks < ROOM then
+    n_hooks = n_hooks + 1
+    hooked[n_hooks], hooks[n_hooks] = p, id
+  end
+end
+
+local function cancel(p, ...)
+  local pending = p:status() == "pending"
+  local is = keep(p:cancel(...))
+  if is and not pending then fail "a settled promise was cancelled" end
+  if is and p:cancel() then fail "a promise was cancelled twice" end
+  watch(p)
+end
+
+--- Perhaps of what is no promise.
+local function abandon(p, reason)
+  if n_abandoned == ROOM then return end
+  n_abandoned = n_abandoned + 1
+  abandoned[n_abandoned] = p
+  keep(core.abandon(p, reason))
+end
+
 --- Something to iterate over. It must end, so it is nothing from a slot.
 local function iterable()
   local b = byte() % 8
@@ -237,8 +276,16 @@ local collectors = {
 --- so 0 is only that.
 local more = {0, 1, 2, 7, 1 << 30}
 
-function on_unhandled(reason)
+--- Promises are cancelled without ado. (A hook may raise what it was given.)
+local function check_report(reason, p)
   check_reason(reason)
+  if p ~= nil and core.is(p) and core.isCancelled(reason) then
+    fail "a cancellation was reported"
+  end
+end
+
+function on_unhandled(reason, p)
+  check_report(reason, p)
   return program()
 end
 
@@ -319,9 +366,79 @@ local operations = {
     local p = promise()
     keep(select(2, p[pick(asks)](p)))
     tostring(p)
+    watch(p)
   end,
   function() keep_all(core[pick(functions)](values())) end,
   function() keep(value()) end,
+}
+
+local cancelling_functions = {
+  "shield", "isCancelled", "cancellation", "aggregate", "unwrap", "canAwait",
+}
+
+local function cancel_at_end(p)
+  local _ <close> = p
+  return program()
+end
+
+--- Cancelling: see `program` for where these stand among the bytes.
+local cancelling = {
+  function() cancel(promise()) end,
+  function() cancel(promise(), value()) end,
+  function() abandon(promise(), value()) end,
+  function() keep(core.shield(promise())) end,
+  function() -- the same functions as without hooks, and which adds them
+    local p, resolve, reject, on_cancel = core.withResolvers()
+    hook(p, on_cancel)
+    keep_all(on_cancel, reject, resolve, p)
+  end,
+  function()
+    local on_cancel
+    local p = core.new(function(resolve, reject, add)
+      on_cancel = add
+      return program(resolve, reject)
+    end)
+    keep(p)
+    if on_cancel then -- there was memory to call the executor
+      hook(p, on_cancel)
+      keep(on_cancel)
+    end
+  end,
+  function() cancel_at_end(promise()) end,
+  function() -- a call that goes on after its cancellation
+    local v = value()
+    keep(core.spawn(function()
+      caught(pcall(core.await, v))
+      return program()
+    end))
+  end,
+  function() -- one whose variables close with it
+    local v = value()
+    keep(core.spawn(function()
+      local _ <close> = with "__close"()
+      keep(core.await(v))
+      return program()
+    end))
+  end,
+  function()
+    local p = keep(core[pick(combinators)](iterable()))
+    cancel(p)
+  end,
+  function() -- a long way up
+    local p = promise()
+    for _ = 1, byte() * 2 do p = p:next() end
+    cancel(keep(p))
+  end,
+  function() -- many dead waiters
+    local p = promise()
+    for _ = 1, byte() % 32 do core.race {p, 1} end
+  end,
+  function() -- in a job
+    local p = promise()
+    core.queueMicrotask(function() cancel(p) end)
+  end,
+  function() keep_all(core[pick(cancelling_functions)](values())) end,
+  function() abandon(value(), value()) end,
 }
 
 --- The next bytes, up to one that ends it.
@@ -333,7 +450,8 @@ function program(a, b)
     if code == 0 then return end
     if code >= 248 then return values() end
     if code >= 240 then error(value(), 0) end
-    operations[code % #operations + 1]()
+    local list = code < 184 and operations or cancelling
+    list[code % #list + 1]()
   end
 end
 
@@ -351,18 +469,49 @@ local function excused(p)
     reason:find "stack overflow" or reason:find "error in error handling$")
 end
 
+--- Whether the handler of a promise need not have run.
+local function cancelled(p)
+  local _, reason = p:status()
+  if core.is(p) and core.isCancelled(reason) or
+      other and other.isCancelled(reason) then
+    return true
+  end
+  for i = 1, n_abandoned do
+    if abandoned[i] == p then return true end
+  end
+end
+
+local function check_handler(id, wanted, d, message)
+  local n = id == 0 and wanted or runs[id]
+  if n ~= wanted and not (n == 0 and cancelled(d)) then fail(message) end
+end
+
 --- Those handlers have run that had to, and no others.
 local function check_reactions()
   for i = 1, n_reactions do
     local source, d = sources[i], derived[i]
     if source and d and not excused(d) then
       local status = source:status()
-      local f, g = on_fulfilled[i], on_rejected[i]
-      expect(f == 0 or runs[f] == (status == "fulfilled" and 1 or 0),
+      check_handler(on_fulfilled[i], status == "fulfilled" and 1 or 0, d,
         "a handler of a promise that is " .. status)
-      expect(g == 0 or runs[g] == (status == "rejected" and 1 or 0),
+      check_handler(on_rejected[i], status == "rejected" and 1 or 0, d,
         "a handler of a rejection of a promise that is " .. status)
     end
+  end
+end
+
+--- A promise whose hook has run was cancelled, and one that has settled stays
+--- as it was.
+local function check_settled()
+  for i = 1, n_hooks do
+    local p = hooked[i]
+    expect(not p or runs[hooks[i]] == 0 or
+      p:status() == "rejected" and (excused(p) or cancelled(p)),
+      "a hook has run, but the promise was not cancelled")
+  end
+  for i = 1, n_settled do
+    local p = settled[i]
+    expect(not p or p:status() == states[i], "a promise has settled again")
   end
 end
 
@@ -375,14 +524,15 @@ end
 
 local function finish()
   core.setWake()
-  core.onUnhandledRejection(check_reason)
-  if other then other.onUnhandledRejection(check_reason) end
+  core.onUnhandledRejection(check_report)
+  if other then other.onUnhandledRejection(check_report) end
   repeat
     local n = core.drain() + (other and other.drain() or 0)
   until n == 0
   check_idle(core)
   if other then check_idle(other) end
   check_reactions()
+  check_settled()
 
   local seen
   core.resolve(1):next(function(v) seen = v end)

@@ -437,6 +437,94 @@ local function prepare()
       assert(Promise.isAggregate(reason) or trial.is_short(reason))
     end,
     function()
+      local p, resolve = Promise.withResolvers()
+      later(resolve)
+      local function progress(...) return {...} end
+      local mapped = {}
+      later(function() -- those whose failure there was no memory to handle
+        for i = 1, 3 do
+          if mapped[i] then mapped[i]:cancel() end
+        end
+      end)
+      later(resolve)
+      mapped[1] = Promise.map({1, p, keep(Promise.resolve(2, 3))},
+        function(v) return await(v) end,
+        {concurrency = 2, progress = progress})
+      keep(mapped[1]):catch(once())
+      mapped[2] = Promise.map(("a b"):gmatch "%a", function(v)
+        if v == "b" then error "map" end
+        await(p)
+      end)
+      keep(mapped[2]):catch(once())
+      mapped[3] = keep(Promise.map({p}, await))
+      mapped[3]:cancel()
+    end,
+    function()
+      local function attempt(n)
+        if n < 3 then error "attempt" end
+        return 1, nil, 3
+      end
+      keep(Promise.retry(attempt, {delay = 1, jitter = 0.5}))
+        :next(once(), once())
+      keep(Promise.retry(attempt, {attempts = 2})):catch(once())
+      keep(Promise.retry(attempt)):cancel()
+    end,
+    function()
+      local task
+      later(function() -- if there was no memory to hear of the last one
+        if task then task:cancel() end
+      end)
+      task = keep(Promise.spawn(function(elements)
+        for _, p in Promise.asCompleted(elements) do pawait(p) end
+      end, trial.elements(1)))
+    end,
+    function()
+      local semaphore = Promise.semaphore(1)
+      local function use(give_back)
+        later(give_back)
+        give_back()
+      end
+      for i = 1, 4 do
+        local p
+        later(function()
+          semaphore:acquire():cancel() -- go on if there was no memory to
+          local state, give_back
+          if p then state, give_back = p:status() end
+          if state == "fulfilled" then give_back() end -- nobody could use it
+        end)
+        p = keep(semaphore:acquire())
+        if i == 2 then p:cancel() end
+        keep(i == 3 and Promise.spawn(function() use(await(p)) end) or
+          p:next(use))
+      end
+    end,
+    function()
+      local channel = Promise.channel(1)
+      later(function()
+        channel:close()
+        for _ = 1, 5 do channel:receive() end
+      end)
+      keep(Promise.spawn(function()
+        for i = 1, 3 do pcall(await, channel:send(i, nil, i)) end
+      end))
+      keep(Promise.spawn(function()
+        for _ in channel do await(1) end
+      end))
+      keep(channel:receive())
+      keep(channel:receive()):cancel()
+      keep(channel:send(4)):cancel()
+    end,
+    function()
+      local event = Promise.event()
+      later(function() event:set() end)
+      keep(event:wait())
+      keep(event:wait()):cancel()
+      event:set()
+      keep(event:wait())
+      event:clear()
+      keep(event:wait())
+    end,
+    function()
       Promise.drain(7)
     end,
     function()

@@ -8,7 +8,7 @@ local random_orders = require "spec.support.random_orders"
 local mutants = {}
 
 --- Programs after which a mistake counts as not found.
-mutants.LIMIT = 3000
+mutants.LIMIT = 5000
 
 -- Rejects also what is resolved and waits.
 local REJECT_IF_PENDING = [[
@@ -112,8 +112,8 @@ mutants.list = {
   {"PerformPromiseAny(", "(resultCapability.Resolve,", "(nil,"},
   {"PerformPromiseAny(", "ThrowCompletion(AggregateError(errors))", ""},
   {"PerformPromiseRace(", ", resultCapability.Reject", ""},
-  {"PerformPromiseRace(", "resultCapability.Reject)",
-    "resultCapability.Reject) break"},
+  {"PerformPromiseRace(", "resultCapability.Reject))",
+    "resultCapability.Reject)) break"},
 
   {"Promise.reject", "promiseCapability.Reject(r)",
     "promiseCapability.Resolve(r)"},
@@ -133,21 +133,23 @@ mutants.list = {
   {"PerformPromiseThen(", 'HostPromiseRejectionTracker(promise, "handle")',
     ""},
   {"PerformPromiseThen(", "promise.PromiseIsHandled = true", ""},
-  {"PerformPromiseThen(", "resultCapability.Promise", "promise"},
+  {"PerformPromiseThen(", "resultCapability and resultCapability.Promise",
+    "promise"},
   {"prototype.catch", "(nil, onRejected)", "(onRejected, onRejected)"},
 
   {"function thenFinally", "onFinally()", "onFinally(value)"},
   {"function thenFinally", "PromiseResolve(result)", "PromiseResolve()"},
   {"function thenFinally", "return value", "return result"},
-  {"function thenFinally", "return p:next(returnValue)", "return value"},
-  {"function thenFinally", "return p:next(returnValue)",
-    "return p:next(returnValue):next()"},
+  {"function thenFinally", "return p:next(returnValue, hasFailed)",
+    "return value"},
+  {"function thenFinally", "return p:next(returnValue, hasFailed)",
+    "return p:next(returnValue, hasFailed):next()"},
   {"function catchFinally", "onFinally()", "onFinally(reason)"},
   {"function catchFinally", "PromiseResolve(result)", "PromiseResolve()"},
   {"function catchFinally", "ThrowCompletion(reason)", "return reason"},
-  {"function catchFinally", "p:next(throwReason)",
+  {"function catchFinally", "p:next(throwReason, hasFailed)",
     "p:next(throwReason, throwReason)"},
-  {"function catchFinally", "(thenFinally, catchFinally)", "(thenFinally)"},
+  {"function catchFinally", "thenFinally, catchFinally", "thenFinally, nil"},
 
   {"AsyncFunctionStart", "Resolve(result)", "Resolve()"},
   {"AsyncFunctionStart", "promiseCapability.Resolve(result)",
@@ -171,6 +173,74 @@ mutants.list = {
   {"Promise.drain", "notify_about_rejected_promises()", ""},
 }
 
+-- The same, to be noticed by programs that cancel.
+mutants.cancelling = {
+  {"notify_about_rejected_promises", "and not IsCancellation(reason)", ""},
+  {"function IsLive", "not waiter.HasLeft", "true"},
+  {"function IsLive", "waiter.Aggregate.PromiseIsResolved", "false"},
+  {"function Leave", "waiter.HasLeft = true", ""},
+  {"function Leave", 'waiter.Promise.PromiseState == "pending"', "true"},
+  {"function IsCancellable", "and not promise.PromiseIsCancelled", ""},
+  {"function IsLeft", "if IsLive(waiter) then return false end", ""},
+  {"function IsLeft", "promise.PromiseIsHandled = false", ""},
+  {"function CancelPromise", "IsLeft(source) and source or nil", "nil"},
+  {"function CancelPromise", "table.remove(elements, 1)",
+    "table.remove(elements)"},
+  {"function CancelPromise", "IsLeft(element) and element or nil", "nil"},
+  {"function NewPromiseReactionJob",
+    "if reaction.Waiter.HasLeft then return end", ""},
+  {"function RejectCancelled", "promise.PromiseIsClosed = true", ""},
+  {"function CancelOwn", "promise.PromiseIsClosed = true", ""},
+  {"function CancelOwn",
+    "for _, cancelHook in ipairs(promise.PromiseCancelHooks) do",
+    "for i = #promise.PromiseCancelHooks, 1, -1 do "
+      .. "local cancelHook = promise.PromiseCancelHooks[i]"},
+  {"function CancelOwn", "(cancelHook, cancellation)", "(cancelHook)"},
+  {"function CancelOwn", "HostReportError(reason)", ""},
+  {"function CancelReaction", "Leave(promise.PromiseWaiter)", "nil"},
+  {"function CancelReaction", "return source", ""},
+  {"function CancelShield", "IsLeft", "return"},
+  {"function CancelShield", "IsLeft(CancelReaction(promise, cancellation))",
+    "CancelReaction(promise, cancellation)"},
+  {"function CancelAggregate", "table.insert(elements, Leave(waiter))", ""},
+  {"function CancelAggregate", "table.insert(elements, Leave(waiter))",
+    "Leave(waiter)"},
+  {"function CancelAggregate", "RejectCancelled(promise, cancellation)", ""},
+  {"27.2.1.3.2", "promise.PromiseCancel = CancelReaction", ""},
+  {"27.2.1.3.2", "if promise.PromiseIsClosed then return end --", "--"},
+  {"27.2.1.3.2", "promise.PromiseWaiter = NewWaiter(resolution)", ""},
+  {"27.2.2.2", "if promiseToResolve.PromiseIsClosed then return end", ""},
+  {"27.2.2.2", "Leave(promiseToResolve.PromiseWaiter)", ""},
+  {"27.2.2.2", "promiseToResolve.PromiseWaiter = reason.PromiseWaiter", ""},
+  {"Promise.new", "if promise.PromiseIsResolved then return end", ""},
+  {"function AddElement", "waiter.Aggregate = aggregate", ""},
+  {"function AddElement", "table.insert(aggregate.PromiseElements, waiter)",
+    ""},
+  {"function CancelFinally", "if promise.PromiseFinallyIsDone", "if false"},
+  {"function CancelFinally", "if promise.PromiseFinallyIsDone", "if true"},
+  {"function CancelFinally", "promise.PromiseCancellation = cancellation",
+    ""},
+  {"function CancelFinally", "Handler = catchFinally", "Handler = nil"},
+  {"function CancelFinally", "return Leave(waiter)", "Leave(waiter)"},
+  {"function CancelFinally", "return Leave(waiter)", ""},
+  {"function isDone", "derived.PromiseFinallyIsDone = true", ""},
+  {"function isDone", "if derived.PromiseCancellation", "if false"},
+  {"function hasFailed", "derived.PromiseFinallyIsDone = true", ""},
+  {"prototype.cancel", "IsCancellation(reason) and reason or", ""},
+  {"metatable.__close", "promise:cancel()", ""},
+  {"function Promise.shield", "derived.PromiseCancel = CancelShield", ""},
+  {"function Continue", "promise.PromiseCancellation = nil", ""},
+  {"function Continue", "if cancellation then", "if false then"},
+  {"function CancelCall",
+    "HostEnqueuePromiseJob(function() Continue(asyncContext) end)",
+    "Continue(asyncContext)"},
+  {"function CancelCall", "promise.PromiseAwaits.HasLeft = false", ""},
+  {"function CancelCall", "return source", ""},
+  {"function AsyncFunctionStart", "promise.PromiseIsCancelled = false", ""},
+  {"Promise.await", "if call.PromiseCancellation then", "if false then"},
+  {"Promise.await", "CancelPromise(source, call.PromiseCancellation)", ""},
+}
+
 --- A mistake in a few words.
 function mutants.name(mutant)
   local text = ("%s: %s -> %s"):format(table.unpack(mutant))
@@ -186,38 +256,46 @@ function mutants.apply(mutant, source)
   return source:sub(1, first - 1) .. replacement .. source:sub(last + 1)
 end
 
--- Grows as programs are asked for: {text, log in the core}.
-local programs = {}
+-- Those that cancel, and those that don't: each grows as programs are asked
+-- for, {text, log in the core}.
+local programs = {[true] = {}, [false] = {}}
 
-local function program(i)
-  if not programs[i] then
-    local text = random_orders.programs(i, i)[1]
-    programs[i] = {text, compare.core(text)}
+local function program(i, cancels)
+  local made = programs[cancels]
+  if not made[i] then
+    local text = random_orders.programs(i, i, nil, cancels)[1]
+    made[i] = {text, compare.core(text)}
   end
-  return table.unpack(programs[i])
+  return table.unpack(made[i])
 end
 
 --- How many programs it takes to notice; nil if more than LIMIT.
-function mutants.programs_until_noticed(mutant)
+function mutants.programs_until_noticed(mutant, cancels)
   local model = compare.model(mutants.apply(mutant, compare.source()))
   for i = 1, mutants.LIMIT do
-    local text, log = program(i)
+    local text, log = program(i, cancels)
     if model(text) ~= log then return i end
   end
 end
 
-local function main(all)
+-- Whether all are found.
+local function try(what, list, cancels, all)
   local found, most = 0, 0
-  for _, mutant in ipairs(mutants.list) do
-    local n = mutants.programs_until_noticed(mutant)
+  for _, mutant in ipairs(list) do
+    local n = mutants.programs_until_noticed(mutant, cancels)
     if n then found, most = found + 1, math.max(most, n) end
     if all or not n then
       print(n or "NOT FOUND", mutants.name(mutant))
     end
   end
-  print(("%d of %d mistakes in the model found, each within %d programs")
-    :format(found, #mutants.list, most))
-  os.exit(found == #mutants.list)
+  print(("%d of %d mistakes in the model%s found, each within %d programs")
+    :format(found, #list, what, most))
+  return found == #list
+end
+
+local function main(all)
+  local ok = try("", mutants.list, false, all)
+  os.exit(try(" of cancelling", mutants.cancelling, true, all) and ok)
 end
 
 if arg and arg[0]:find "model_mutants%.lua$" then main(arg[1] == "--all") end

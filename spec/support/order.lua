@@ -28,6 +28,15 @@
 ---   `plain(name, fn)`: a thenable with `next` as a field like any other;
 --- * `each(list[, stop])`: an iterator that logs its steps and fails at the
 ---   step `stop`.
+---
+--- JavaScript can't cancel promises. Programs that are not for it also know
+--- `Promise.shield` and the method `cancel`, executors that take a third
+--- parameter, which adds a cancel hook, and
+---
+--- * `hook(k, fn)`: add a cancel hook to p[k], if it was not assigned;
+--- * `closing(k, fn)`: call fn in a block that p[k] is closed at the end of;
+--- * `later(n, fn)`: call fn in the n-th round of the queue from now;
+--- * `asked(name, fn)`: an object that calls fn when `next` is looked at.
 
 local order = {}
 
@@ -36,13 +45,31 @@ local MAX_CALLS = 30
 
 local show
 
+-- Cancellations, and how many were shown: their numbers, so that the same one
+-- can be told from one that is alike.
+local cancellations
+
+local function is_named(v, name)
+  local meta = getmetatable(v)
+  return meta and meta.__name == name
+end
+
 local function show_list(list)
   local shown = {}
   for i = 1, list.n do shown[i] = show(list[i]) end
   return "{" .. table.concat(shown, ",") .. "}"
 end
 
+local function show_cancellation(v)
+  if not cancellations[v] then
+    cancellations.n = cancellations.n + 1
+    cancellations[v] = cancellations.n
+  end
+  return ("cancelled%d(%s)"):format(cancellations[v], show(v.reason))
+end
+
 local function show_table(v)
+  if is_named(v, "Cancellation") then return show_cancellation(v) end
   if rawget(v, "label") then return v.label end
   if v.errors then return "AggregateError" .. show_list(v.errors) end
   if v.status == "fulfilled" then return "+" .. show(v.value) end
@@ -52,8 +79,7 @@ end
 
 -- A promise is a userdata; those of model.lua are tables.
 local function is_promise(v)
-  local meta = getmetatable(v)
-  return type(v) == "userdata" or meta and meta.__name == "promise"
+  return type(v) == "userdata" or is_named(v, "promise")
 end
 
 function show(v)
@@ -101,6 +127,13 @@ local function world(Promise)
     Promise.queueMicrotask(tick)
   end
 
+  function names.later(n, fn)
+    Promise.queueMicrotask(function()
+      if n <= 1 then return fn() end
+      names.later(n - 1, fn)
+    end)
+  end
+
   local function method(fn)
     return function(self, resolve, reject)
       names.log(show(self) .. "()")
@@ -127,6 +160,15 @@ local function world(Promise)
     return setmetatable({label = name}, {__index = read})
   end
 
+  function names.asked(name, fn)
+    local function read(_, key)
+      names.log(name .. "." .. tostring(key))
+      calls = calls + 1
+      if calls <= MAX_CALLS then fn() end
+    end
+    return setmetatable({label = name}, {__index = read})
+  end
+
   function names.plain(name, fn)
     return {label = name, next = method(fn)}
   end
@@ -149,8 +191,8 @@ local function add_promises(names, Promise)
   local settlers = {}
 
   names.p = setmetatable({}, {__index = function(p, k)
-    local promise, resolve, reject = Promise.withResolvers()
-    p[k], settlers[k] = promise, {resolve, reject}
+    local promise, resolve, reject, on_cancel = Promise.withResolvers()
+    p[k], settlers[k] = promise, {resolve, reject, on_cancel}
     return promise
   end})
 
@@ -163,7 +205,13 @@ local function add_promises(names, Promise)
   function names.resolve(k, value) settler(k, 1)(value) end
   function names.reject(k, reason) settler(k, 2)(reason) end
   function names.resolver(k) return settler(k, 1) end
+  function names.hook(k, fn) settler(k, 3)(fn) end
   function names.keep(k, resolve, reject) settlers[k] = {resolve, reject} end
+
+  function names.closing(k, fn)
+    local _ <close> = names.p[k]
+    fn()
+  end
 
   function names.outcomes(n)
     for k = 1, n do
@@ -181,6 +229,7 @@ order.show = show
 ---@param drain? function  runs all jobs; `Promise.drain` if absent
 ---@return string
 function order.run(Promise, program, drain)
+  cancellations = {n = 0}
   local names, entries, turns = world(Promise)
   add_promises(names, Promise)
   names.Promise = Promise

@@ -4,6 +4,9 @@
 --- whose items can be left out: statements, or elements of a list. One with
 --- `value = true` is an expression that a 0 can stand for. Any other table is
 --- its parts, one after the other.
+---
+--- Programs that cancel have more of each kind; the others are the same for
+--- a seed as if there were no such thing.
 
 local generator = {}
 
@@ -68,13 +71,16 @@ function Generator:promise()
   return "p[" .. self:index() .. "]"
 end
 
--- What the code at hand is inside of: its depth, and whether it has a value
--- `v` or functions `r` and `j` that settle.
+-- What the code at hand is inside of: its depth, whether it has a value `v`,
+-- functions `r` and `j` that settle, or `c` that adds a cancel hook, and for
+-- which promise it is.
 local function inside(context, names)
   return {
     depth = context.depth + 1,
+    own = context.own,
     v = context.v or names == "v",
-    settles = context.settles or names == "r, j",
+    settles = context.settles or names == "r, j" or names == "r, j, c",
+    adds = context.adds or names == "r, j, c",
   }
 end
 
@@ -119,6 +125,11 @@ function Generator:late_thenable(context)
     self:settling_fn(context), ", ", tostring(self.random(skip)), ")"}
 end
 
+-- An object without a method; looking for that does something.
+function Generator:asked(context)
+  return {"asked(", self:fresh "o", ", ", self:fn(context, ""), ")"}
+end
+
 function Generator:object()
   local maker = self:choose {{2, "thenable"}, {1, "trap"}}[2]
   return {maker, "(", self:fresh "o", ")"}
@@ -133,6 +144,7 @@ function Generator:element(context)
     {not deep and 2, self.thenable, context},
     {not deep and 1, self.late_thenable, context},
     {1, self.object},
+    {self.cancels and not deep and 2, self.asked, context},
     {context.depth < 2 and 2, self.derived, context},
   }}
 end
@@ -239,7 +251,35 @@ function Generator:rejected(context)
 end
 
 function Generator:made(context)
+  if self.cancels and self.random(2) == 1 then
+    return self:cancellable(context, self.finish_settling)
+  end
   return {"make(", self:settling_fn(context), ")"}
+end
+
+function Generator:cancellable(context, last)
+  local inner = inside(context, "r, j, c")
+  inner.depth = context.depth
+  return {"make(",
+    self:fn(context, "r, j, c", self:add_hook(inner), last), ")"}
+end
+
+-- An aggregate of promises that nobody else waits for, and perhaps of others.
+function Generator:combined_alone(context)
+  local name = self:choose {{1, "all"}, {1, "any"}, {1, "race"}}[2]
+  local list = {join = ", "}
+  for i = 1, self.random(3) + 1 do
+    list[i] = self:call {
+      {3, self.cancellable, context},
+      {1, self.element, context},
+      {context.depth < 1 and 1, self.combined_alone, inside(context)},
+    }
+  end
+  return {"Promise.", name, "({", list, "})"}
+end
+
+function Generator:shielded()
+  return {"Promise.shield(", self:promise(), ")"}
 end
 
 function Generator:combined(context)
@@ -264,16 +304,28 @@ function Generator:derived(context)
     {1, self.rejected, context},
     {2, self.made, context},
     {5, self.combined, context},
-    {context.depth < MAX_DEPTH and 6, self.started, context},
+    {context.depth < MAX_DEPTH and (self.cancels and 9 or 6), self.started,
+      context},
+    {self.cancels and 4, self.shielded},
+    {self.cancels and context.depth < 2 and 2, self.combined_alone, context},
   }
 end
 
 -- Statements
 
 function Generator:assign(context)
+  if self.cancels then return self:assign_own(context) end
   local derived = self:derived(context)
   self.promises = self.promises + 1
   return {"p[" .. self.promises .. "] = ", derived}
+end
+
+-- The code in it knows which promise it is for.
+function Generator:assign_own(context)
+  self.promises = self.promises + 1
+  local own = self.promises
+  local inner = setmetatable({own = own}, {__index = context})
+  return {"p[" .. own .. "] = ", self:derived(inner)}
 end
 
 function Generator:settle(context)
@@ -314,6 +366,63 @@ function Generator:turn(context)
   return {"turn(", self:fn(context, ""), ")"}
 end
 
+-- Cancelling
+
+-- One of the newest promises, which few wait for, or any, or the own one.
+function Generator:cancelled(context)
+  return self:call {
+    {2, self.promise},
+    {2, function()
+      return "p[" .. math.max(1, self.promises - self.random(4) + 1) .. "]"
+    end},
+    {context.own and 2, function() return "p[" .. context.own .. "]" end},
+  }
+end
+
+function Generator:cancel_now(context)
+  local reason = self:call {
+    {4, self.fresh, "r"},
+    {1, self.text, ""},
+    {context.v and 1, self.text, "v"},
+  }
+  return {"log(", self:fresh "x", ", ", self:cancelled(context), ":cancel(",
+    reason, "))"}
+end
+
+-- At any moment, and perhaps once more.
+function Generator:cancel(context)
+  local cancel = self:cancel_now(context)
+  local function later()
+    return {"later(", tostring(self.random(8)), ", function()",
+      {join = "\n", cancel}, "end)"}
+  end
+  return self:call {
+    {3, function() return cancel end},
+    {3, later},
+    {2, function() return {join = "\n", cancel, later()} end},
+    {context.depth == 0 and 2, function()
+      return {"turn(function()", {join = "\n", cancel}, "end)"}
+    end},
+  }
+end
+
+function Generator:cancel_hook(context)
+  return self:fn(context, "v", {"log(", self:fresh "k", ", v)"},
+    self.random(4) == 1 and self.raise or nil)
+end
+
+function Generator:add_hook(context)
+  return {"c(", self:cancel_hook(context), ")"}
+end
+
+function Generator:hook(context)
+  return {"hook(", self:index(), ", ", self:cancel_hook(context), ")"}
+end
+
+function Generator:closing(context)
+  return {"closing(", self:index(), ", ", self:fn(context, ""), ")"}
+end
+
 function Generator:statement(context)
   return self:call {
     {10, self.assign, context},
@@ -322,11 +431,15 @@ function Generator:statement(context)
     {2, self.ticks},
     {context.depth == 0 and 1, self.turn, context},
     {context.awaits and 20, self.await, context},
-    {context.awaits and 4, self.protected, context},
+    {context.awaits and (self.cancels and 8 or 4), self.protected, context},
     {context.awaits and 2, self.loop, context},
     {context.settles and 4, self.settle_own, context},
     {context.settles and 1, self.settle_own_later, context},
     {context.settles and 1, self.keep},
+    {self.cancels and 7, self.cancel, context},
+    {self.cancels and 2, self.hook, context},
+    {context.adds and 4, self.add_hook, context},
+    {self.cancels and 1, self.closing, context},
   }
 end
 
@@ -340,25 +453,28 @@ function Generator:statements(body, context, n)
 end
 
 -- Resolve the first n promises: at the start of the program, at its end, or
--- in a turn.
+-- in a turn; where they may be cancelled, only half of them.
 function Generator:resolve_roots(body, context, n)
   for k = 1, n do
     local value = self:call {{3, self.number}, {2, self.value, context}}
     local resolve = {"resolve(", tostring(k), ", ", value, ")"}
     local turn = {"turn(function()", {join = "\n", resolve}, "end)"}
     local entry = self:choose {
-      {3, 1, resolve}, {3, #body + 1, resolve}, {2, #body + 1, turn}}
-    table.insert(body, entry[2], entry[3])
+      {3, 1, resolve}, {3, #body + 1, resolve}, {2, #body + 1, turn},
+      {self.cancels and 8}}
+    if entry[2] then table.insert(body, entry[2], entry[3]) end
   end
 end
 
 --- A random program of up to `size` statements (by default 2 to 25).
 ---@param seed integer
 ---@param size? integer
+---@param cancels? boolean  whether it cancels promises
 ---@return table  the tree
-function generator.program(seed, size)
+function generator.program(seed, size, cancels)
   local random = random_source(seed)
-  local self = setmetatable({random = random, names = 0}, Generator)
+  local self = setmetatable(
+    {random = random, names = 0, cancels = cancels}, Generator)
   self.left = size or random(24) + 1
   local roots = random(4)
   self.promises = roots

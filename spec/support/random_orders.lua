@@ -20,8 +20,8 @@ local fixed_size = setting "ORDER_SIZE"
 
 -- What a failure tells: the program, as small as it gets, and its seed.
 local function report(check, seed, size)
-  local text =
-    generator.shrink(generator.program(seed, size), check.first_failing)
+  local text = generator.shrink(
+    generator.program(seed, size, check.cancels), check.first_failing)
   local lines = {
     ("ORDER_SEED=%d%s ORDER_PROGRAMS=1 shows it. In short:")
       :format(seed, size and " ORDER_SIZE=" .. size or ""), text,
@@ -34,10 +34,11 @@ end
 
 --- The programs with the seeds from `first` to `last`.
 ---@return string[]
-function random_orders.programs(first, last, size)
+function random_orders.programs(first, last, size, cancels)
   local texts = {}
   for seed = first, last do
-    texts[#texts + 1] = generator.text(generator.program(seed, size))
+    texts[#texts + 1] =
+      generator.text(generator.program(seed, size, cancels))
   end
   return texts
 end
@@ -50,6 +51,7 @@ end
 --- Raise if a program fails, with a small one that does. Fields:
 ---
 --- * `count`: of programs; `size`: statements in each (2 to 25);
+--- * `cancels`: whether they cancel promises;
 --- * `first_failing`: a function that takes a list of programs and returns
 ---   the index of the first that fails, or nil;
 --- * `runs`: list of {name, function from program to log}, for the report.
@@ -58,7 +60,8 @@ function random_orders.check(check)
   local last_seed = first_seed + check.count - 1
   for first = first_seed, last_seed, BATCH do
     local last = math.min(first + BATCH - 1, last_seed)
-    local i = check.first_failing(random_orders.programs(first, last, size))
+    local i = check.first_failing(
+      random_orders.programs(first, last, size, check.cancels))
     if i then error(report(check, first + i - 1, size), 0) end
   end
 end

@@ -1,0 +1,98 @@
+--- Instructions for one operation, counted by callgrind: repeatable, so this
+--- is what compares two versions.
+---
+---   lua5.4 bench/count.lua count [PATTERN]   print those of all workloads
+---   lua5.4 bench/count.lua check             compare with instructions.txt
+---   lua5.4 bench/count.lua accept            write instructions.txt
+---   lua5.4 bench/count.lua growth [PATTERN]  of those kept, few and many
+---
+--- `check` fails if a count is more than 3 % above the kept one, and exits
+--- with 77 where the versions are others, which proves nothing.
+
+local instructions = require "bench.instructions"
+local versions = require "bench.versions"
+local workloads = require "bench.workloads"
+
+local FILE <const> = "bench/instructions.txt"
+local TOLERANCE <const> = 0.03
+local NOT_HERE <const> = 77
+local FEW <const>, MANY <const> = 10000, 1000000
+
+local KEPT <const> =
+  {"new", "chain", "fan-out", "step", "all", "await", "async", "throw"}
+
+local HEAD <const> = [[
+# Instructions for one operation, and the versions that they hold for.
+# 'make bench-accept' writes this file; the commit says why they changed.
+]]
+
+-- The first version that is not the kept one, in words.
+local function other_version(kept)
+  for _, tool in ipairs(versions.tools()) do
+    local name, version = table.unpack(tool)
+    if version ~= kept[name] then
+      return ("%s is %s here, not %s"):format(
+        name, version or "missing", kept[name])
+    end
+  end
+end
+
+local modes = {}
+
+function modes.count(pattern)
+  for _, workload in ipairs(workloads) do
+    local name = workload.name
+    local timed = workload.needs[1] == "timer"
+    if name:find(pattern) and not timed then
+      print(("%-18s %6d"):format(name, instructions.count(name)))
+    end
+  end
+end
+
+function modes.check()
+  local kept = instructions.read(FILE)
+  if not versions.valgrind() then
+    print "valgrind is missing"
+    return NOT_HERE
+  end
+  local other = other_version(kept)
+  local failed = false
+  for _, name in ipairs(KEPT) do
+    local text, more = instructions.compare(name, instructions.count(name),
+      tonumber(kept[name]), TOLERANCE)
+    print(text)
+    failed = failed or more
+  end
+  if other then
+    print(other)
+    return NOT_HERE
+  end
+  return failed and 1 or 0
+end
+
+-- A quarter of an hour.
+function modes.growth(pattern)
+  for _, name in ipairs(KEPT) do
+    if name:find(pattern) then
+      local few = instructions.count(name, FEW)
+      local many = instructions.count(name, MANY)
+      print(("%-10s %6d of %d, %6d of %d, %+.1f %%"):format(
+        name, few, FEW, many, MANY, (many / few - 1) * 100))
+    end
+  end
+end
+
+function modes.accept()
+  local file <close> = assert(io.open(FILE, "w"))
+  file:write(HEAD)
+  for _, tool in ipairs(versions.tools()) do
+    file:write(("%-8s %s\n"):format(table.unpack(tool)))
+  end
+  for _, name in ipairs(KEPT) do
+    local line = ("%-8s %d"):format(name, instructions.count(name))
+    print(line)
+    file:write(line, "\n")
+  end
+end
+
+os.exit(modes[arg[1]](arg[2] or "") or 0)

@@ -1,0 +1,248 @@
+--- Writes docs/benchmarks.md and its pictures from the last measurement
+--- (bench/run.lua report), and counts instructions for it.
+---
+---   lua5.4 bench/report.lua
+
+local instructions = require "bench.instructions"
+local pictures = require "bench.pictures"
+local results = require "bench.results"
+local versions = require "bench.versions"
+local workloads = require "bench.workloads"
+
+local N <const>, MANY <const> = 10000, 1000000
+local SIZES <const> = {1000, 10000, 100000, 1000000}
+
+-- The workloads of the pictures, and of the table of instructions.
+local CHOSEN <const> =
+  {"new", "chain", "fan-out", "step", "all", "await", "async", "throw"}
+local GROWTH <const> = {"chain", "all"}
+
+local rows = results.load()
+
+-- Names of the measured implementations, in order.
+local function names_of_implementations()
+  local names, seen = {}, {}
+  for _, row in ipairs(rows) do
+    if not seen[row.implementation] then
+      seen[row.implementation] = true
+      names[#names + 1] = row.implementation
+    end
+  end
+  return names
+end
+
+local names = names_of_implementations()
+
+-- Tables
+
+local function line(cells)
+  return "| " .. table.concat(cells, " | ") .. " |\n"
+end
+
+local function head(titles)
+  return line {"", table.unpack(titles)} ..
+    "|---|" .. ("---:|"):rep(#titles) .. "\n"
+end
+
+local function title_of(workload)
+  return "`" .. workload.name .. "` " .. workload.about
+end
+
+-- A table with a column for each implementation; fill(row) gives the text.
+local function table_of(list, n, fill)
+  local text = head(names)
+  for _, workload in ipairs(list) do
+    local cells = {title_of(workload)}
+    for i, name in ipairs(names) do
+      local row = results.find(rows, workload.name, n, name)
+      cells[i + 1] = row and fill(row) or ""
+    end
+    text = text .. line(cells)
+  end
+  return text
+end
+
+local function times(ratio)
+  return ((ratio < 9.95 and "%.2g×" or "%.0f×"):format(ratio))
+end
+
+local function time_cell(row)
+  if row.failure then return "fails" end
+  local ratio = results.ratio(rows, row)
+  local text = ("%.0f"):format(row.min)
+  if row.implementation == "cpromise" or not ratio then return text end
+  return ("%s (%s)"):format(text, times(ratio))
+end
+
+local function bytes_cell(row)
+  if row.failure then return "fails" end
+  return row.bytes and ("%.0f"):format(row.bytes) or ""
+end
+
+-- The workloads that hold what they make, or those that don't.
+local function that_hold(holds)
+  local list = {}
+  for _, workload in ipairs(workloads) do
+    if (workload.holds or false) == holds then
+      list[#list + 1] = workload
+    end
+  end
+  return list
+end
+
+local function failures()
+  local text, seen = "", {}
+  for _, row in ipairs(rows) do
+    local key = row.workload .. row.implementation
+    if row.failure and not seen[key] then
+      seen[key] = true
+      text = ("%s- %s, `%s`, %d: `%s`\n"):format(
+        text, row.implementation, row.workload, row.n, row.failure)
+    end
+  end
+  return text == "" and "Nothing failed.\n" or text
+end
+
+-- What cpromise takes for few and for many, and V8 for many.
+local function growth()
+  local text = head {
+    ("cpromise, %d"):format(N), ("cpromise, %d"):format(MANY), "growth",
+    ("V8, %d"):format(MANY),
+  }
+  for _, workload in ipairs(workloads) do
+    local few = results.find(rows, workload.name, N, "cpromise")
+    local many = results.find(rows, workload.name, MANY, "cpromise")
+    local v8 = results.find(rows, workload.name, MANY, "V8")
+    if few and many then
+      text = text .. line {
+        title_of(workload), time_cell(few), time_cell(many),
+        times(many.min / few.min), v8 and time_cell(v8) or "",
+      }
+    end
+  end
+  return text
+end
+
+-- What a job adds to a turn of the loop.
+local function latency()
+  local promises = results.find(rows, "loop-turn", N, "cpromise")
+  local callbacks = results.find(rows, "loop-turn", N, "luv callbacks")
+  if not promises or not callbacks then return "" end
+  return ([[
+A turn of luv's loop takes %.0f ns more with a promise than with a bare
+callback. That is the latency of a job, with making its promise and timer; it
+runs in the turn in which the promise is resolved.
+]]):format(promises.min - callbacks.min)
+end
+
+local function counts()
+  local text = head {"instructions"}
+  for _, name in ipairs(CHOSEN) do
+    local title = title_of(workloads[name])
+    text = text .. line {title, instructions.count(name)}
+  end
+  return text
+end
+
+local function listed(tools)
+  local words = {}
+  for _, tool in ipairs(tools) do
+    if tool[2] then words[#words + 1] = table.concat(tool, " ") end
+  end
+  return table.concat(words, ", ")
+end
+
+-- The page
+
+local PAGE <const> = [[
+# Benchmarks
+
+Written by `make bench-report` on %s. %s. %s.
+
+![Nanoseconds for an operation, by workload and rival](benchmarks.svg)
+
+## Time
+
+Nanoseconds for one operation, the minimum of %d rounds, each a process, and
+in brackets how many times as long as cpromise it took, in the same run. It is
+CPU time, of all threads, and collecting all the garbage is in it: V8's
+collector has threads of its own, and a best moment would show none of what
+they do. A process does %d operations at a time, once to warm up, and then as
+often as fits into 0.1 s; `bench/workloads.lua` has the loops.
+
+%s
+Where there is nothing, the rival lacks the function. asyncio's futures derive
+no promise from a callback, so two of its workloads do that by hand; its
+`await` of a future that is done doesn't wait for a turn, nor does that of
+Promise.lua (Ezhik).
+
+%s
+100,000 timers at once:
+
+%s
+%s
+## Growth
+
+Nanoseconds for one operation where there are more of them. With a million
+objects alive they no longer fit into the processor's caches, and V8's
+collector has to copy them; in brackets how many times as long as cpromise.
+
+%s
+![Nanoseconds for an operation by number of operations](benchmarks-growth.svg)
+
+## Memory
+
+What one operation asks for, in bytes, with nothing collected meanwhile:
+
+%s
+What is held of %d, in bytes for each:
+
+%s
+## Instructions
+
+Of cpromise, for one operation, as callgrind counts them: what 10,000 to
+20,000 operations take more than 1,000 do, without preparing them. Two counts
+of one build differ by half a percent at most, so this is what compares
+versions.
+
+%s
+## How to measure
+
+```sh
+make bench                       # everything, in under five minutes
+make bench BENCH='^chain$'       # some of it
+make bench-full                  # from 1,000 to 1,000,000 operations
+make bench-count                 # instructions of all workloads
+make bench-growth                # instructions for few and for many
+make bench-report                # this page
+RIVALS=folder make bench         # with other libraries for Lua
+```
+
+All of them install what they need and the machine lacks, through apt;
+`DEPS=no` leaves that out. Node and Python are measured if they are there. So
+are, in the folder that `RIVALS` names, clones of
+[promise-async](https://github.com/kevinhwang91/promise-async),
+[promise.lua](https://github.com/Billiam/promise.lua),
+[lua-promises](https://github.com/zserge/lua-promises) and
+[Promise.lua](https://github.com/SilverEzhik/Promise.lua). "pure Lua" is
+`bench/rivals/pure.lua`, a promise as thrifty as ECMAScript's order allows,
+which does less than cpromise.
+]]
+
+local function page()
+  local loops = that_hold(false)
+  return PAGE:format(os.date "%Y-%m-%d", versions.processor(),
+    listed(versions.tools()) .. ", " .. listed(versions.rivals()),
+    results.find(rows, "chain", N, "cpromise").rounds, N,
+    table_of(loops, N, time_cell), failures(),
+    table_of({workloads.timers}, 100000, time_cell), latency(),
+    growth(),
+    table_of(loops, N, bytes_cell),
+    MANY, table_of(that_hold(true), MANY, bytes_cell),
+    counts())
+end
+
+pictures.rivals("docs/benchmarks.svg", rows, names, CHOSEN, N)
+pictures.growth("docs/benchmarks-growth.svg", rows, names, GROWTH, SIZES)
+local file <close> = assert(io.open("docs/benchmarks.md", "w"))
+file:write(page())

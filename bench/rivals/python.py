@@ -1,0 +1,279 @@
+"""Measures one workload with asyncio's futures, as bench/measure.lua does it
+in Lua, and under the same names where asyncio has the like.
+
+  python3 bench/rivals/python.py WORKLOAD N time SECONDS
+  python3 bench/rivals/python.py WORKLOAD N bytes
+
+A future has callbacks, not derived promises: `chain` and `fan-out` resolve a
+new future in each. Memory is measured only where it is held: a count of
+references frees the rest at once.
+"""
+
+import asyncio
+import gc
+import sys
+import time
+import tracemalloc
+
+
+def expect(value, expected):
+    if value != expected:
+        raise AssertionError(f"{value} instead of {expected}")
+
+
+def future():
+    return asyncio.get_running_loop().create_future()
+
+
+def settled(value):
+    made = future()
+    made.set_result(value)
+    return made
+
+
+def then(source, handler):
+    derived = future()
+    source.add_done_callback(
+        lambda done: derived.set_result(handler(done.result())))
+    return derived
+
+
+def identity(value):
+    return value
+
+
+async def resolve(n, _):
+    made = [settled(i) for i in range(1, n + 1)]
+    expect(await made[-1], n)
+
+
+async def chain(n, _):
+    first = last = future()
+    for _ in range(n):
+        last = then(last, identity)
+    first.set_result(1)
+    expect(await last, 1)
+
+
+async def fan_out(n, _):
+    source = future()
+    for _ in range(n):
+        last = then(source, identity)
+    source.set_result(1)
+    expect(await last, 1)
+
+
+async def step(n, _):
+    end = future()
+
+    def handler(done):
+        i = done.result()
+        if i < n:
+            settled(i + 1).add_done_callback(handler)
+        else:
+            end.set_result(i)
+
+    settled(1).add_done_callback(handler)
+    expect(await end, n)
+
+
+def settled_elements(n):
+    return [settled(i) for i in range(1, n + 1)]
+
+
+def pending_elements(n):
+    return [future() for _ in range(n)]
+
+
+async def gather(n, made):
+    results = await asyncio.gather(*made)
+    expect((results[0], results[-1]), (1, n))
+
+
+async def gather_later(n, made):
+    results = asyncio.gather(*made)
+    for i, element in enumerate(made, 1):
+        element.set_result(i)
+    results = await results
+    expect((results[0], results[-1]), (1, n))
+
+
+async def await_settled(n, _):
+    made = settled(1)
+    for _ in range(n):
+        await made
+    expect(await made, 1)
+
+
+async def await_new(n, _):
+    for i in range(1, n + 1):
+        value = await settled(i)
+    expect(value, n)
+
+
+async def await_pending(n, _):
+    call_soon = asyncio.get_running_loop().call_soon
+    for i in range(1, n + 1):
+        made = future()
+        call_soon(made.set_result, i)
+        value = await made
+    expect(value, n)
+
+
+async def call_task(n, _):
+    async def call(value):
+        return value
+
+    tasks = [asyncio.ensure_future(call(i)) for i in range(1, n + 1)]
+    expect(await tasks[-1], n)
+
+
+async def turns(n, _):
+    crowd = min(n // 10, 10000)
+    rounds = n // crowd
+    count = 0
+
+    async def call():
+        nonlocal count
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+            count += 1
+        return count
+
+    last = await asyncio.gather(*(call() for _ in range(crowd)))
+    expect(last, [(rounds - 1) * crowd + me for me in range(1, crowd + 1)])
+
+
+async def microtask(n, _):
+    end = future()
+    count = 0
+
+    def job():
+        nonlocal count
+        count += 1
+        if count == n:
+            end.set_result(count)
+
+    call_soon = asyncio.get_running_loop().call_soon
+    for _ in range(n):
+        call_soon(job)
+    expect(await end, n)
+
+
+async def timers(n, _):
+    end = future()
+    count = 0
+
+    def fire(_):
+        nonlocal count
+        count += 1
+        if count == n:
+            end.set_result(count)
+
+    call_later = asyncio.get_running_loop().call_later
+    for _ in range(n):
+        made = future()
+        made.add_done_callback(fire)
+        call_later(0.001, made.set_result, None)
+    expect(await end, n)
+
+
+async def loop_turn(n, _):
+    call_later = asyncio.get_running_loop().call_later
+    for _ in range(n):
+        made = future()
+        call_later(0, made.set_result, None)
+        await made
+
+
+async def hold_pending(n, _):
+    source = future()
+    return source, [then(source, identity) for _ in range(n)]
+
+
+async def hold_calls(n, _):
+    forever = future()
+
+    async def call():
+        await forever
+
+    tasks = [asyncio.ensure_future(call()) for _ in range(n)]
+    await asyncio.sleep(0)
+    return forever, tasks
+
+
+def no_setup(_):
+    return None
+
+
+# name: what runs, what prepares it
+WORKLOADS = {
+    "resolve": (resolve, no_setup),
+    "chain": (chain, no_setup),
+    "fan-out": (fan_out, no_setup),
+    "step": (step, no_setup),
+    "all": (gather, settled_elements),
+    "all-later": (gather_later, pending_elements),
+    "await": (await_settled, no_setup),
+    "await-new": (await_new, no_setup),
+    "await-pending": (await_pending, no_setup),
+    "async": (call_task, no_setup),
+    "turns": (turns, no_setup),
+    "microtask": (microtask, no_setup),
+    "timers": (timers, no_setup),
+    "loop-turn": (loop_turn, no_setup),
+    "hold-pending": (hold_pending, no_setup),
+    "hold-calls": (hold_calls, no_setup),
+}
+
+
+# Tasks that are left pending would be reported.
+async def cancel(held):
+    if held:
+        _, waiting = held
+        for made in waiting:
+            made.cancel()
+        await asyncio.sleep(0)
+
+
+async def measure_time(name, n, seconds):
+    run, setup = WORKLOADS[name]
+    spent = rounds = 0
+    await cancel(await run(n, setup(n)))
+    while rounds == 0 or spent < seconds:
+        made = setup(n)
+        start = time.process_time()
+        held = await run(n, made)
+        spent += time.process_time() - start
+        rounds += 1
+        await cancel(held)
+    start = time.process_time()
+    gc.collect()
+    spent += time.process_time() - start
+    return spent / rounds / n * 1e9
+
+
+async def measure_bytes(name, n):
+    if not name.startswith("hold-"):
+        return "-"
+    run, setup = WORKLOADS[name]
+    tracemalloc.start()
+    gc.collect()
+    before, _ = tracemalloc.get_traced_memory()
+    held = await run(n, setup(n))
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    await cancel(held)
+    return (after - before) / n
+
+
+def main(name, n, mode, seconds="0"):
+    if name not in WORKLOADS:
+        print("-")
+    elif mode == "time":
+        print(asyncio.run(measure_time(name, int(n), float(seconds))))
+    else:
+        print(asyncio.run(measure_bytes(name, int(n))))
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,123 @@
+--- What is measured is right: workloads notice a wrong outcome, the rival in
+--- plain Lua keeps ECMAScript's order, and a count that grows is noticed.
+
+local implementations = require "bench.implementations"
+local instructions = require "bench.instructions"
+local results = require "bench.results"
+local workloads = require "bench.workloads"
+local order = require "spec.support.order"
+local programs = require "spec.support.order_programs"
+
+local N <const> = 100
+
+local function run(P, workload)
+  workload.run(P, N, workload.setup and workload.setup(P, N))
+end
+
+-- An implementation that never runs a job, nor the loop.
+local function idle(P)
+  local broken = {}
+  for name, value in pairs(P) do broken[name] = value end
+  broken.drain, broken.run = function() end, function() end
+  return broken
+end
+
+for _, name in ipairs {"cpromise", "pure Lua"} do
+  local P = implementations.load(name)
+  describe("the workloads in " .. name, function()
+    for _, workload in ipairs(workloads) do
+      if implementations.can(P, workload) then
+        it("include " .. workload.name, function()
+          run(P, workload)
+        end)
+      end
+    end
+  end)
+end
+
+describe("a workload", function()
+  local P = implementations.load "pure Lua"
+  for _, workload in ipairs(workloads) do
+    if not workload.holds and implementations.can(P, workload) then
+      it("notices that no job ran: " .. workload.name, function()
+        assert.is_false(pcall(run, idle(P), workload))
+      end)
+    end
+  end
+end)
+
+describe("the order of events in the rival in plain Lua", function()
+  for _, program in ipairs(programs.all()) do
+    it(program.title, function()
+      local P = dofile "bench/rivals/pure.lua"
+      assert.equal(program.log, order.run(P, program.text))
+    end)
+  end
+end)
+
+describe("a count of instructions", function()
+  local function is_refused(count)
+    local _, refused = instructions.compare("new", count, 1000, 0.03)
+    return refused
+  end
+
+  it("is refused 5 % above the kept one", function()
+    assert.is_true(is_refused(1050))
+  end)
+
+  it("is taken 2 % above the kept one", function()
+    assert.is_false(is_refused(1020))
+  end)
+
+  it("is taken below the kept one", function()
+    assert.is_false(is_refused(900))
+  end)
+
+  it("is kept for eight workloads that exist", function()
+    local counts = 0
+    local _, names = instructions.read "bench/instructions.txt"
+    for _, name in ipairs(names) do
+      if workloads[name] then counts = counts + 1 end
+    end
+    assert.equal(8, counts)
+  end)
+end)
+
+describe("the results", function()
+  local function cell(name, ns, failure)
+    return {
+      workload = {name = "chain"},
+      implementation = {name = name},
+      n = 10,
+      ns = ns,
+      failure = failure,
+    }
+  end
+
+  local rows = results.of {
+    cell("cpromise", {5, 2, 4}),
+    cell("rival", {9, 8}),
+    cell("broken", {}, "an error"),
+  }
+
+  it("have the minimum", function()
+    assert.equal(2, rows[1].min)
+  end)
+
+  it("have the median of an odd number", function()
+    assert.equal(4, rows[1].median)
+  end)
+
+  it("have the median of an even number", function()
+    assert.equal(8.5, rows[2].median)
+  end)
+
+  it("compare the minimum with ours", function()
+    assert.equal(4, results.ratio(rows, rows[2]))
+  end)
+
+  it("have no figure of what failed", function()
+    assert.is_nil(rows[3].min)
+    assert.is_nil(results.ratio(rows, rows[3]))
+  end)
+end)
