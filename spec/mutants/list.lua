@@ -862,7 +862,8 @@ return {
   {"finally: stays diverted when its handler has run", "reaction.c",
     "    node->flags &= (unsigned short)~FLAG_DIVERTED;\n"
       .. "    lua_getiuservalue",
-    "    lua_getiuservalue", specs = "cancel_internals"},
+    "    lua_getiuservalue", specs = "cancel_internals",
+    equivalent = "what it waits for then is its own SOURCE as well"},
   {"finally: keeps the carrier as what it waits for", "reaction.c",
     "    cp_node_clear(L, AT_NODE, SLOT_SOURCE);\n", "",
     specs = "cancel_internals",
