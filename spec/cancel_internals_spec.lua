@@ -693,6 +693,19 @@ describe("cancelling between settling and the turn", function()
     assert.same({"in the batch", "pending", "queued"}, unhandled)
   end)
 
+  it("reports what its own handler abandons", function()
+    assert.same({"in the batch", "alone"}, reports(function()
+      for _, reason in ipairs {"in the batch", "alone"} do
+        local w
+        local q, resolveQ = Promise.withResolvers()
+        if reason == "alone" then resolveQ() end
+        w = q:next(function() core.abandon(w, reason) end)
+        resolveQ()
+        drain()
+      end
+    end))
+  end)
+
   it("leaves the rest to a later drain", function()
     p:next(note "first")
     local w = p:next(never)
