@@ -5,10 +5,11 @@
 ---   lua5.4 bench/measure.lua IMPLEMENTATION WORKLOAD N run|setup
 ---
 --- `time` prints the nanoseconds of one operation: CPU time, of rounds of n
---- operations for at least so many seconds after one round to warm up, and
---- with collecting all their garbage. `bytes` prints what one operation asks
---- for or, where the workload holds what it makes, keeps. `run` does n
---- operations and `setup` only prepares them, for counting instructions.
+--- operations for at least so many seconds, and of collecting their garbage,
+--- after one round to warm up, whose garbage is not counted. `bytes` prints
+--- what one operation asks for or, where the workload holds what it makes,
+--- keeps. `run` does n operations and `setup` only prepares them, for
+--- counting instructions.
 ---
 --- It prints `-` if the implementation lacks what the workload needs.
 
@@ -38,6 +39,7 @@ function modes.time(seconds)
     spent = spent + os.clock() - start
   end
   workload.run(P, n, setup())
+  collect()
   repeat
     local made = setup()
     charge(workload.run, P, n, made)

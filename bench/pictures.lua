@@ -81,7 +81,8 @@ end
 --- Curves: for each of a list of workloads a diagram, from size to size.
 function pictures.growth(path, rows, names, list, sizes)
   local script = STYLE:format(HEIGHT, path) ..
-    "set logscale x\nset format x '10^{%T}'\nset xlabel 'operations'\n" ..
+    "set logscale x\nset format x '%.0s%c'\nset xlabel 'operations'\n" ..
+    ("set xrange [%d:%d]\n"):format(sizes[1], sizes[#sizes]) ..
     ("set multiplot layout 1,%d\n"):format(#list)
   for _, workload in ipairs(list) do
     local function row_of(n, name)

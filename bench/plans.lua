@@ -28,6 +28,14 @@ return {
     {only = "^chain$", sizes = {1000, 100000}, rounds = 2, seconds = 0.1},
     {only = "^all$", sizes = {1000, 100000}, rounds = 2, seconds = 0.1},
     {
+      only = "",
+      besides = "^timers$",
+      of = {"cpromise", "V8"},
+      sizes = {1000000},
+      rounds = 1,
+      seconds = 1.5,
+    },
+    {
       only = "^chain$",
       of = FAST,
       sizes = {1000000},
@@ -36,13 +44,5 @@ return {
     },
     {only = "^all$", of = FAST, sizes = {1000000}, rounds = 2, seconds = 0.1},
     {only = "^hold%-", of = FAST, sizes = {1000000}, rounds = 1, seconds = 0},
-    {
-      only = "",
-      besides = "^timers$",
-      of = {"cpromise", "V8"},
-      sizes = {1000000},
-      rounds = 2,
-      seconds = 0.1,
-    },
   },
 }

@@ -167,8 +167,8 @@ Nanoseconds for one operation, the minimum of %d rounds, each a process, and
 in brackets how many times as long as cpromise it took, in the same run. It is
 CPU time, of all threads, and collecting all the garbage is in it: V8's
 collector has threads of its own, and a best moment would show none of what
-they do. A process does %d operations at a time, once to warm up, and then as
-often as fits into 0.1 s; `bench/workloads.lua` has the loops.
+they do. A process does %d operations at a time, once to warm up, and then
+as often as fits into 0.1 s; `bench/workloads.lua` has the loops.
 
 %s
 Where there is nothing, the rival lacks the function. asyncio's futures derive
@@ -183,9 +183,10 @@ Promise.lua (Ezhik).
 %s
 ## Growth
 
-Nanoseconds for one operation where there are more of them. With a million
-objects alive they no longer fit into the processor's caches, and V8's
-collector has to copy them; in brackets how many times as long as cpromise.
+Nanoseconds for one operation where there are more of them, as often as fits
+into 1.5 s; in brackets how many times as long as cpromise it took. A million
+objects that live at once fit into no processor's cache, and V8's collector
+has to copy them. Where few live at once, their number makes no difference.
 
 %s
 ![Nanoseconds for an operation by number of operations](benchmarks-growth.svg)

@@ -240,6 +240,7 @@ async def measure_time(name, n, seconds):
     run, setup = WORKLOADS[name]
     spent = rounds = 0
     await cancel(await run(n, setup(n)))
+    gc.collect()
     while rounds == 0 or spent < seconds:
         made = setup(n)
         start = time.process_time()

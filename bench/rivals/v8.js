@@ -303,6 +303,7 @@ async function time({run, setup = noop}, n, seconds) {
     spent += (used.user + used.system) / 1e6;
   };
   await inTask(run, n, setup(n));
+  await inTask(gc);
   do {
     await inTask(charged, run, n, setup(n));
     rounds++;
