@@ -236,7 +236,7 @@ Outcome cp_resolve_slow (lua_State *L, Promise *p, int idx, int n) {
     cp_promise_refuse(L, p, idx, CTX_NO_MEMORY);
     return SETTLED;
   }
-  if (n > 0 && (lua_istable(L, first) || lua_isuserdata(L, first)))
+  if (lua_istable(L, first) || lua_isuserdata(L, first))
     return resolve_with_object(L, p, idx, first);
   return cp_fulfill(L, p, idx, n);
 }

@@ -229,14 +229,29 @@ describe("garbage", function()
   it("excludes what is left of a batch that was interrupted", function()
     local ran = {}
     do
-      local p = Promise.resolve()
+      local p, resolve = Promise.withResolvers()
       for i = 1, 5 do p:next(function() ran[#ran + 1] = i end) end
+      resolve()
     end
     for _ = 1, 5 do
       assert.equal(1, Promise.drain(1))
       helper.collect()
     end
     assert.same({1, 2, 3, 4, 5}, ran)
+  end)
+
+  it("includes a batch that was interrupted, when it has run", function()
+    local weak = setmetatable({}, {__mode = "k"})
+    do
+      local p, resolve = Promise.withResolvers()
+      weak[p] = true
+      for _ = 1, 2 do weak[p:next(pass)] = true end
+      resolve()
+    end
+    Promise.drain(1)
+    Promise.drain()
+    helper.collect()
+    assert.is_nil(next(weak))
   end)
 
   it("excludes rejections that nobody has reported", function()

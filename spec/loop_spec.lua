@@ -609,4 +609,52 @@ describe("a loop whose wake fails", function()
     assert.equal(1, #seen)
     assert.matches("not now", seen[1].reason)
   end)
+
+  it("is asked again by a call that queues nothing", function()
+    local loop, fail = virtual.new(), true
+    local wake = loop.wake
+    function loop.wake(drain)
+      if fail then error "not now" end
+      wake(drain)
+    end
+    local p = Promise.withResolvers()
+    local ran = false
+    helper.unhandled(function()
+      Promise.setLoop(loop)
+      Promise.queueMicrotask(function() ran = true end)
+      fail = false
+      p:next(function() end)
+      loop.step()
+      assert(ran, "the loop was not asked")
+    end)
+  end)
+end)
+
+describe("a loop", function()
+  after_each(function() Promise.setLoop(nil) end)
+
+  it("hears of an executor that fails", function()
+    local loop = virtual.new()
+    Promise.setLoop(loop)
+    local seen = {}
+    local previous = Promise.onUnhandledRejection(function(reason)
+      seen[#seen + 1] = reason
+    end)
+    Promise.new(function() error("boom", 0) end)
+    loop.step()
+    Promise.onUnhandledRejection(previous)
+    assert.same({"boom"}, seen)
+  end)
+
+  it("that is set hears of what is left of a batch", function()
+    local p, resolve = Promise.withResolvers()
+    local ran = 0
+    for _ = 1, 2 do p:next(function() ran = ran + 1 end) end
+    resolve()
+    Promise.drain(1)
+    local loop = virtual.new()
+    Promise.setLoop(loop)
+    loop.step()
+    assert.equal(2, ran)
+  end)
 end)

@@ -175,7 +175,7 @@ describe("Promise.scope(fn)", function()
     end)
     assert.same({"rejected", "body"}, {outcome(p)})
     assert.same({"a cancelled"}, log)
-    assert.is_string(p:traceback())
+    assert.equal("string", type(p:traceback()))
   end)
 
   it("rejects with an aggregate error if several fail by themselves",
@@ -512,7 +512,9 @@ describe("Promise.scope(fn)", function()
         return await(scope:spawn(nest, n - 1))
       end))
     end
-    assert.same({"fulfilled", "bottom"}, {outcome(Promise.spawn(nest, 300))})
+    local depth = math.max(40, helper.scaled(300))
+    assert.same({"fulfilled", "bottom"},
+      {outcome(Promise.spawn(nest, depth))})
   end)
 
   it("forgets children that have ended", function()
@@ -585,7 +587,7 @@ describe("a scope that is to be closed", function()
       end)
       assert.same({"rejected", "boom"}, {outcome(p)})
       assert.same({"b fails", "a cancelled", "block ends"}, log)
-      assert.is_string(p:traceback())
+      assert.equal("string", type(p:traceback()))
     end)
 
   it("raises all of several failures, the block's among them", function()
@@ -731,7 +733,7 @@ describe("a scope that is to be closed", function()
     end)
     assert.equal(1, #reports)
     assert.equal("cleanup", reports[1].reason)
-    assert.is_string(reports[1].traceback)
+    assert.equal("string", type(reports[1].traceback))
   end)
 
   it("waits on the main thread, and in a coroutine of one's own", function()

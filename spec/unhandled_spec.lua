@@ -501,11 +501,20 @@ describe("the end of a program", function()
       Promise.resolve(1):next(print)
       Promise.resolve(2):next(print)]])
     says("3 jobs never ran", [[
+      local p, resolve = Promise.withResolvers()
+      for _ = 1, 3 do p:next(print) end
+      resolve()]])
+    says("3 jobs never ran", [[
       local p = Promise.resolve(1)
       for _ = 1, 3 do p:next(print) end]])
   end)
 
   it("tells how many jobs were left by a partial drain", function()
+    says("2 jobs never ran", [[
+      local p, resolve = Promise.withResolvers()
+      for _ = 1, 3 do p:next(function() end) end
+      resolve()
+      Promise.drain(1)]])
     says("2 jobs never ran", [[
       local p = Promise.resolve(1)
       for _ = 1, 3 do p:next(function() end) end

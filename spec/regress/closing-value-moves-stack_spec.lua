@@ -9,7 +9,7 @@ local function descend(n)
 end
 
 local function closing()
-  return setmetatable({}, {__close = function() descend(10000) end})
+  return setmetatable({}, {__close = function() descend(1000) end})
 end
 
 describe("a closing value that makes the stack grow", function()
