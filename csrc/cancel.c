@@ -44,7 +44,11 @@ static Place leave (lua_State *L, Promise *p) {
 }
 
 
+/* A cancellation needs nobody to handle it, as the reason of what has been
+   abandoned does: that one is not passed upstream. */
 static void reject (lua_State *L, Promise *p) {
+  if (lua_rawequal(L, CANCEL_CARRIER, CANCEL_UPSTREAM))
+    p->flags |= FLAG_HANDLED;
   cp_promise_copy(L, p, CANCEL_PROMISE, CANCEL_CARRIER);
 }
 

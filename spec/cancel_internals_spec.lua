@@ -1447,6 +1447,21 @@ describe("an aggregate that is cancelled", function()
   end)
 end)
 
+describe("what was cancelled", function()
+  it("is not kept until the next drain", function()
+    local weak = setmetatable({}, {__mode = "k"})
+    for _ = 1, 100 do
+      local p = Promise.withResolvers()
+      local q = p:next(never)
+      weak[p], weak[q] = true, true
+      q:cancel()
+    end
+    helper.collect()
+    assert.is_nil(next(weak))
+    assert.equal(0, (select(2, core.left())))
+  end)
+end)
+
 describe("a reason", function()
   it("is the same for all that are cancelled with it", function()
     local p = Promise.withResolvers()
