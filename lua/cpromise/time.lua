@@ -12,6 +12,20 @@ local function need_loop(name)
     "or set one with Promise.setLoop", 3)
 end
 
+-- What a timer calls to resolve with these values.
+local function settler(resolve, reject, ...)
+  if select("#", ...) == 0 then return resolve end
+  local values = table.pack(...)
+  local function settle()
+    resolve(table.unpack(values, 1, values.n))
+  end
+  return function()
+    -- there may be no memory for all the values, and no second chance
+    local ok, reason = pcall(settle)
+    if not ok then reject(reason) end
+  end
+end
+
 --- A promise that is resolved with the values after that many seconds.
 --- Cancelling it frees its timer.
 function time.delay(seconds, ...)
@@ -19,17 +33,9 @@ function time.delay(seconds, ...)
   if why then check.fail(1, "delay", why) end
   local current = need_loop "Promise.delay"
   local promise, resolve, reject, on_cancel = core.withResolvers()
-  local values = table.pack(...)
   local timer
   on_cancel(function() current.cancel(timer) end)
-  local function settle()
-    resolve(table.unpack(values, 1, values.n))
-  end
-  timer = current.timer(seconds, function()
-    -- there may be no memory for all the values, and no second chance
-    local ok, reason = pcall(settle)
-    if not ok then reject(reason) end
-  end)
+  timer = current.timer(seconds, settler(resolve, reject, ...))
   return promise
 end
 
