@@ -10,6 +10,7 @@
 #include "host.h"
 #include "resolve.h"
 #include "trace.h"
+#include "wait.h"
 
 /* So many async calls may start inside one another at once. Each takes two C
    levels of the 200 that Lua allows, and leaves four to what its body calls in
@@ -44,37 +45,55 @@ typedef enum Slice {
 } Slice;
 
 
-/* Push what the coroutine awaits: the argument of the 'await' in which it is
-   suspended. [-0, +1, -] */
-static void push_awaited (lua_State *L, lua_State *co) {
-  lua_pushvalue(co, 1);
+/* Reject the call p, at 'idx', with a value of the context. [-0, +0, -] */
+static Slice refuse (lua_State *L, Promise *p, int idx, int ctxslot) {
+  cp_node_clear(L, idx, SLOT_SOURCE); /* no traceback, maybe a carrier */
+  cp_promise_refuse(L, p, idx, ctxslot);
+  return SLICE_SETTLED;
+}
+
+
+/* The call p, at 'idx', was asked to end before it came to this 'await', where
+   it waits now for the pending promise at 'source', as the object on the top:
+   the request goes up from there. Where there is no room for that it raises in
+   its turn. [-1, +0, -] */
+static void
+ask_now (lua_State *L, Promise *p, int idx, lua_State *co, int source) {
+  int place = lua_gettop(L);
+  lua_pushthread(co);
   lua_xmove(co, L, 1);
+  lua_setiuservalue(L, idx, SLOT_VALUE); /* not there yet, if it starts */
+  lua_getiuservalue(L, idx, SLOT_SOURCE);
+  if (!cp_cancel_from(L, p, idx, place + 1)) {
+    cp_wait_leave(L, cp_node_at(L, source), source, place);
+    cp_wait_set_awaited(L, co);
+    cp_queue_push(L, cp_context(L), p, idx);
+  }
+  lua_settop(L, place - 1);
 }
 
 
-/* What the call p, at 'idx', was to be cancelled with is void, since its body
-   has ended. [-0, +0, -] */
-static void forget_cancellation (lua_State *L, Promise *p, int idx) {
-  if (p->flags & FLAG_DIVERTED)
-    cp_node_clear(L, idx, SLOT_SOURCE);
-  p->flags &= (unsigned short)~(FLAG_CANCELLED | FLAG_DIVERTED);
-}
-
-
-/* The call p, at 'idx', was cancelled before it came to this 'await', which
-   raises that in its turn; what it would have waited for loses a waiter. */
-static Slice
-await_cancellation (lua_State *L, Promise *p, int idx, lua_State *co) {
+/* The call p, at 'idx', awaits the promise on the top, which was pending; so
+   it is the source of the call from now on. In a crowd, making a seat may have
+   run finalizers. */
+static Slice wait_for (lua_State *L, Promise *p, int idx, lua_State *co) {
   Context *ctx = cp_context(L);
-  Promise *source = ctx->awaited;
-  int top = lua_gettop(L);
-  cp_queue_push(L, ctx, p, idx);
-  if (source != NULL) {
-    source->flags |= FLAG_HANDLED;
-    push_awaited(L, co);
-    lua_getiuservalue(L, idx, SLOT_SOURCE); /* the carrier */
-    cp_cancel_unless_awaited(L, top + 1, top + 2);
-    lua_settop(L, top);
+  int awaited = lua_gettop(L);
+  Promise *source = cp_node_at(L, awaited);
+  if (source->waiters >= CROWD && cp_wait_push_seat(L, source, idx)) {
+    if (cp_wait_is_over(co))
+      return refuse(L, p, idx, CTX_CLOSED);
+    cp_node_set(L, awaited + 1, SLOT_SOURCE, awaited);
+    lua_pushvalue(L, awaited + 1);
+    cp_wait_set_awaited(L, co);
+    cp_promise_react(L, ctx, source, awaited, awaited + 1);
+  }
+  else
+    cp_promise_react(L, ctx, source, awaited, idx);
+  if (p->flags & FLAG_CANCELLED && source->state == STATE_PENDING) {
+    if (lua_gettop(L) == awaited)
+      lua_pushvalue(L, idx);
+    ask_now(L, p, idx, co, awaited);
   }
   return SLICE_WAITS;
 }
@@ -86,34 +105,57 @@ static Slice has_yielded (lua_State *L, Promise *p, int idx, lua_State *co) {
   Promise *source = ctx->awaited;
   if (ctx->waiting != co) {
     close_coroutine(co, L);
-    forget_cancellation(L, p, idx);
-    cp_promise_refuse(L, p, idx, CTX_YIELDED);
-    return SLICE_SETTLED;
+    return refuse(L, p, idx, CTX_YIELDED);
   }
   ctx->waiting = NULL;
   p->kind = KIND_AWAIT;
-  if (p->flags & FLAG_DIVERTED)
-    return await_cancellation(L, p, idx, co);
   if (source == NULL)
     return SLICE_READY;
   source->flags |= FLAG_HANDLED;
   if (source->state != STATE_PENDING)
     return SLICE_READY;
-  push_awaited(L, co);
-  cp_promise_link(L, ctx, source, lua_gettop(L), idx);
-  return SLICE_WAITS;
+  cp_wait_push_awaited(L, co);
+  return wait_for(L, p, idx, co);
+}
+
+
+/* The call p, at 'idx', has been asked to end, at some time, and its body has
+   returned n values, which are on the top. Values stand; a promise is asked in
+   place of the body if that was not told. Otherwise the carrier stays with the
+   call. */
+static Outcome
+resolve_asked_call (lua_State *L, Promise *p, int idx, int n) {
+  int first = lua_gettop(L) - n + 1;
+  int is_object =
+    n > 0 && (lua_istable(L, first) || lua_isuserdata(L, first));
+  Outcome outcome;
+  if (is_object && p->flags & FLAG_CANCELLED)
+    return cp_resolve_asked(L, p, idx, n);
+  p->flags &= (unsigned short)~FLAG_CANCELLED;
+  lua_getiuservalue(L, idx, SLOT_SOURCE);
+  lua_insert(L, first);
+  outcome = cp_resolve(L, p, idx, n);
+  if (outcome == LEFT && p->kind == KIND_ADOPT)
+    cp_node_set(L, idx, SLOT_VALUE, first);
+  else if (outcome == LEFT)
+    p->flags &= (unsigned short)~FLAG_CARRIER;
+  lua_settop(L, first - 1);
+  return outcome;
 }
 
 
 /* The body of the call p, at 'idx', has returned n values. */
 static Slice
 has_returned (lua_State *L, Promise *p, int idx, lua_State *co, int n) {
-  if (!lua_checkstack(L, n + LUA_MINSTACK)) {
-    cp_promise_refuse(L, p, idx, cp_promise_no_room(n));
-    return SLICE_SETTLED;
-  }
+  Outcome outcome;
+  if (!lua_checkstack(L, n + LUA_MINSTACK))
+    return refuse(L, p, idx, cp_promise_no_room(n));
   lua_xmove(co, L, n);
-  return cp_resolve(L, p, idx, n) == SETTLED ? SLICE_SETTLED : SLICE_WAITS;
+  if (p->flags & FLAG_CARRIER)
+    outcome = resolve_asked_call(L, p, idx, n);
+  else
+    outcome = cp_resolve(L, p, idx, n);
+  return outcome == SETTLED ? SLICE_SETTLED : SLICE_WAITS;
 }
 
 
@@ -131,33 +173,36 @@ static Slice has_failed (lua_State *L, Promise *p, int idx, lua_State *co) {
 static Slice drive (lua_State *L, Promise *p, int idx, lua_State *co, int n) {
   Context *ctx = cp_context(L);
   lua_State *outer = ctx->driven;
+  Drive drive = {p, co, L, idx, ctx->drive};
   int status, nresults;
   ctx->driven = co;
+  ctx->drive = &drive;
   status = lua_resume(co, L, n, &nresults);
   ctx->driven = outer;
+  ctx->drive = drive.outer;
   ctx->resumed = NULL;
   ctx->cancelled = 0;
   if (status == LUA_YIELD)
     return has_yielded(L, p, idx, co);
-  forget_cancellation(L, p, idx);
   if (status == LUA_OK)
     return has_returned(L, p, idx, co, nresults);
   return has_failed(L, p, idx, co);
 }
 
 
-/* Queue the job of the call p, at 'idx', which is ready. [-0, +0, -] */
-static void queue_ready (lua_State *L, Promise *p, int idx, lua_State *co) {
-  Context *ctx = cp_context(L);
-  push_awaited(L, co);
-  if (ctx->awaited != NULL) {
-    cp_promise_link(L, ctx, ctx->awaited, lua_gettop(L), idx);
-    lua_pop(L, 1);
+/* The call goes on. If it was asked to end, and what it awaited has not failed,
+   its 'await' finds the carrier in place of that, and raises: so the request is
+   delivered. */
+static void deliver (lua_State *L, Promise *node, lua_State *co) {
+  cp_wait_push_awaited(L, co);
+  if (cp_promise_test(L, cp_context(L), lua_gettop(L)) == NULL ||
+      !cp_cancel_is_failure(L, lua_gettop(L))) {
+    node->flags &= (unsigned short)~FLAG_CANCELLED;
+    lua_getiuservalue(L, AT_NODE, SLOT_SOURCE);
+    cp_wait_set_awaited(L, co);
+    cp_context(L)->cancelled = 1;
   }
-  else {
-    lua_setiuservalue(L, idx, SLOT_SOURCE);
-    cp_queue_push(L, ctx, p, idx);
-  }
+  lua_pop(L, 1);
 }
 
 
@@ -170,11 +215,13 @@ run_slices (lua_State *L, Promise *node, lua_State *co, int n) {
   while (slice == SLICE_READY && cp_queue_is_next(ctx)) {
     ctx->left--;
     cp_trace_clear(L, ctx);
+    if (node->flags & FLAG_CANCELLED)
+      deliver(L, node, co);
     ctx->resumed = co;
     slice = drive(L, node, AT_NODE, co, 0);
   }
   if (slice == SLICE_READY)
-    queue_ready(L, node, AT_NODE, co);
+    cp_queue_push(L, ctx, node, AT_NODE);
   return slice == SLICE_SETTLED ? SETTLED : LEFT;
 }
 
@@ -183,22 +230,21 @@ run_slices (lua_State *L, Promise *node, lua_State *co, int n) {
 Outcome cp_run_start (lua_State *L, Promise *node, const Promise *source) {
   lua_State *co;
   (void)source;
-  if (node->flags & FLAG_DIVERTED) /* to be raised at its first 'await' */
-    cp_node_set(L, AT_NODE, SLOT_SOURCE, AT_SOURCE);
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
   co = lua_tothread(L, AT_WORK);
   return run_slices(L, node, co, lua_gettop(co) - 1);
 }
 
 
-/* Let the 'await' in which the coroutine of the cancelled call waits find the
-   carrier in place of what it waited for. [-0, +0, -] */
-static void divert (lua_State *L, Promise *node, lua_State *co) {
-  node->flags &= (unsigned short)~FLAG_DIVERTED;
-  lua_pushvalue(L, AT_SOURCE);
-  lua_xmove(L, co, 1);
-  lua_replace(co, 1);
-  cp_context(L)->cancelled = 1;
+/* Somebody has closed the coroutine of the call. */
+static Outcome end_closed (lua_State *L, Promise *node) {
+  if (node->flags & FLAG_CANCELLED) {
+    lua_getiuservalue(L, AT_NODE, SLOT_SOURCE);
+    cp_promise_copy(L, node, AT_NODE, lua_gettop(L));
+  }
+  else
+    refuse(L, node, AT_NODE, CTX_CLOSED);
+  return SETTLED;
 }
 
 
@@ -209,15 +255,10 @@ Outcome cp_run_await (lua_State *L, Promise *node, const Promise *source) {
   (void)source;
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
   co = lua_tothread(L, AT_WORK);
-  if (lua_status(co) != LUA_YIELD) {
-    if (node->flags & FLAG_DIVERTED)
-      cp_promise_copy(L, node, AT_NODE, AT_SOURCE);
-    else
-      cp_promise_refuse(L, node, AT_NODE, CTX_CLOSED);
-    return SETTLED;
-  }
-  if (node->flags & FLAG_DIVERTED)
-    divert(L, node, co);
+  if (lua_status(co) != LUA_YIELD)
+    return end_closed(L, node);
+  if (node->flags & FLAG_CANCELLED)
+    deliver(L, node, co);
   cp_context(L)->resumed = co;
   return run_slices(L, node, co, 0);
 }
@@ -259,7 +300,7 @@ static lua_State *prepare (lua_State *L, int fn, int first, int n) {
     lua_error(L);
   }
   lua_pushcfunction(co, cp_async_body);
-  lua_pushvalue(L, HANDLER);
+  lua_getiuservalue(L, CONTEXT, CTX_BODY_HANDLER);
   lua_pushvalue(L, fn);
   for (i = 0; i < n; i++)
     lua_pushvalue(L, first + i);
@@ -288,7 +329,7 @@ static int start (lua_State *L, lua_State *co, int n) {
   else if (p->kind == KIND_AWAIT)
     cp_node_set(L, idx, SLOT_VALUE, idx - 1);
   if (slice == SLICE_READY)
-    queue_ready(L, p, idx, co);
+    cp_queue_push(L, ctx, p, idx);
   cp_host_wake(L, ctx);
   if (lua_gettop(L) > idx) /* mostly nothing is left */
     lua_settop(L, idx);
@@ -413,9 +454,9 @@ static int go_on (lua_State *L, int status, lua_KContext k) {
   ctx->resumed = NULL;
   if (k & WAIT_TRACED)
     cp_trace_restore(L, ctx, 2);
-  if (ctx->cancelled) {
+  if (ctx->cancelled) { /* the call itself was: 'pawait' raises that too */
     ctx->cancelled = 0;
-    k |= WAIT_PROMISE;
+    k = (k | WAIT_PROMISE) & ~WAIT_PROTECTED;
   }
   if (ctx->refused) {
     ctx->refused = 0;
@@ -431,13 +472,13 @@ static const char *pump (lua_State *L, Promise *s) {
   int status;
   if (s != NULL) {
     s->flags |= FLAG_HANDLED;
-    cp_node_hold(s);
+    s->held++;
   }
   lua_getiuservalue(L, CONTEXT, CTX_PUMP);
   lua_pushvalue(L, 1);
   status = lua_pcall(L, 1, 1, 0);
   if (s != NULL)
-    cp_node_release(s);
+    s->held--;
   if (status != LUA_OK)
     lua_error(L);
   if (lua_isstring(L, -1))
@@ -467,8 +508,10 @@ static void link_node (lua_State *L, Context *ctx, Promise *s) {
   Promise *node = cp_node_new(L, KIND_RESUME, NODE_SLOTS);
   lua_pushthread(L);
   lua_setiuservalue(L, idx, SLOT_VALUE);
-  if (s != NULL)
+  if (s != NULL) {
+    cp_wait_sweep(L, s, 1); /* of coroutines that were closed */
     cp_promise_link(L, ctx, s, 1, idx);
+  }
   else {
     cp_node_set(L, idx, SLOT_SOURCE, 1);
     cp_queue_push(L, ctx, node, idx);
@@ -518,6 +561,18 @@ int cp_await (lua_State *L) {
 
 int cp_pawait (lua_State *L) {
   return await(L, WAIT_PROTECTED);
+}
+
+
+int cp_cancelled (lua_State *L) {
+  const Drive *drive = cp_context(L)->drive;
+  if (cp_context(L)->driven == NULL || drive == NULL ||
+      !(drive->call->flags & FLAG_CARRIER))
+    return 0;
+  lua_getiuservalue(drive->L, drive->idx, SLOT_SOURCE);
+  lua_xmove(drive->L, L, 1);
+  lua_getiuservalue(L, -1, SLOT_VALUE);
+  return 1;
 }
 
 
@@ -626,7 +681,7 @@ static int wait_for_generator (lua_State *L, Context *ctx, lua_State *co) {
   const char *why;
   Promise *s;
   lua_settop(L, 0);
-  push_awaited(L, co);
+  cp_wait_push_awaited(L, co);
   s = cp_promise_test(L, ctx, 1);
   why = refusal(L, ctx, is_main);
   if (why == NULL && !is_main) {

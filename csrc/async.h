@@ -12,7 +12,8 @@
 **
 ** 'await' itself links nothing. It says in the context that it waits
 ** ('waiting', 'awaited') and yields to whoever drives the coroutine, who finds
-** what it awaits at 1 in its frame. It goes on when the context says that it
+** what it awaits at 1 in its frame (a seat for that, where there is a crowd:
+** wait.h). It goes on when the context says that it
 ** may ('resumed'), whoever else resumes it.
 */
 
@@ -32,6 +33,10 @@ int cp_await (lua_State *L);
 
 /* pawait(v) */
 int cp_pawait (lua_State *L);
+
+/* cancelled() -> the latest cancellation that the running async call was asked
+   to end with, or nil */
+int cp_cancelled (lua_State *L);
 
 /* canAwait(): whether 'await' could wait here. */
 int cp_canAwait (lua_State *L);

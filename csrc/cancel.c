@@ -8,107 +8,449 @@
 #include "args.h"
 #include "host.h"
 #include "trace.h"
+#include "wait.h"
 
 
 /*
 ** {================================================================
-** What a promise does, by kind
+** Marking and leaving
 ** =================================================================
 */
 
-/* Where a pending promise was before it left what it waits for. */
-typedef enum Place {
-  PLACE_NONE, /* in no list: it waits for nothing, or its own code runs */
-  PLACE_RING, /* in the ring of what it waited for, which has been pushed */
-  PLACE_QUEUE /* in the queue or in a batch, where it stays */
-} Place;
-
-
-/* Take p, at CANCEL_PROMISE, out of the ring that it is in. Push the promise
-   that it waited for, if that is pending, or nil. [-0, +1, -] */
-static Place leave (lua_State *L, Promise *p) {
-  Promise *source;
-  lua_getiuservalue(L, CANCEL_PROMISE, SLOT_SOURCE);
-  source = cp_promise_test(L, cp_context(L), CANCEL_WORK);
-  if (source != NULL && source->state == STATE_PENDING) {
-    if (p->kind != KIND_ADOPT) {
-      cp_ring_remove(L, source, CANCEL_WORK, CANCEL_PROMISE);
-      return PLACE_RING;
-    }
-    cp_node_release(source);
-    return PLACE_QUEUE;
-  }
-  lua_pop(L, 1);
-  lua_pushnil(L);
-  return source != NULL || p->flags & FLAG_LISTED ? PLACE_QUEUE : PLACE_NONE;
+static inline int place_of (const Walk *w, int what) {
+  return w->base + what;
 }
 
 
-/* A cancellation needs nobody to handle it, as the reason of what has been
-   abandoned does: that one is not passed upstream. */
-static void reject (lua_State *L, Promise *p) {
-  if (lua_rawequal(L, CANCEL_CARRIER, CANCEL_UPSTREAM))
-    p->flags |= FLAG_HANDLED;
-  cp_promise_copy(L, p, CANCEL_PROMISE, CANCEL_CARRIER);
-}
+#define PROMISE(w) place_of(w, WALK_PROMISE)
 
 
-/* p has settled where it stands in the queue or in a batch: queue its reactions
-   as those of the carrier, which has settled alike. (Only the first promise to
-   be cancelled has any.) */
-static void queue_reactions (lua_State *L, Promise *p) {
-  if (p->waiters > 0) {
-    cp_ring_move(L, p, CANCEL_PROMISE, CANCEL_CARRIER);
-    cp_queue_push(
-      L, cp_context(L), cp_node_at(L, CANCEL_CARRIER), CANCEL_CARRIER);
-  }
-}
-
-
-Outcome cp_cancel_reject (lua_State *L, Promise *p) {
-  Place place = leave(L, p);
-  reject(L, p);
-  if (place == PLACE_QUEUE)
-    queue_reactions(L, p);
-  return place == PLACE_QUEUE ? LEFT : SETTLED;
-}
-
-
-/* Whether nobody waits any more for the promise p, or NULL, at 'idx', which a
-   waiter has just left: then its rejection is for nobody, and is reported if
-   it is no cancellation. [-0, +0, -] */
-static int is_left (lua_State *L, Promise *p, int idx) {
-  if (p == NULL || p->state != STATE_PENDING || cp_promise_awaited(L, p, idx))
+/* Note in a flag that p was asked; returns whether it is for the first time. */
+static int mark (Walk *w, Promise *p) {
+  if (p->flags & FLAG_CANCELLED)
     return 0;
-  p->flags &= (unsigned short)~FLAG_HANDLED;
+  p->flags |= FLAG_CANCELLED;
+  w->told = 1;
   return 1;
 }
 
 
-Outcome cp_cancel_shield (lua_State *L, Promise *p) {
-  Outcome outcome = cp_cancel_reject(L, p);
-  is_left(L, (Promise *)lua_touserdata(L, CANCEL_WORK), CANCEL_WORK);
+/* Let a slot of p be the carrier. */
+static void give_carrier (const Walk *w, int slot) {
+  cp_node_set(w->L, PROMISE(w), slot, place_of(w, w->own));
+}
+
+
+/* The derived p leaves: it is rejected, and stays where it stands, in a ring or
+   in the queue. Its reactions become those of the carrier, which has settled
+   alike. A cancellation needs nobody to handle it. */
+static void reject_in_place (Walk *w, Promise *p) {
+  cp_promise_copy(w->L, p, PROMISE(w), place_of(w, w->own));
+  p->flags |= FLAG_HANDLED;
+  cp_ring_move(w->L, p, PROMISE(w), place_of(w, w->own));
+  w->told = 1;
+}
+
+
+/* What p waits for, its source, has been pushed, and what stands there for p
+   below it. Whether the source is to be asked: p alone waits for it. */
+static int waits_alone (const Walk *w, const Promise *p, Promise *source) {
+  int top = lua_gettop(w->L);
+  int place = p->kind == KIND_ADOPT ? 0 : top - 1;
+  return source != w->start && p->kind != KIND_SHIELD &&
+         !cp_wait_others(w->L, source, top, place);
+}
+
+
+/* Let the source, on the top, take the place of what stands there for p, so that
+   it is asked next. [-2, +1, -] */
+static int ask_source (const Walk *w) {
+  lua_remove(w->L, -2);
+  return 1;
+}
+
+
+/* The derived p, which stays in the ring of its source, on the top, has left
+   it. [-2, +0, -] */
+static void leave_ring (const Walk *w, const Promise *p, Promise *source) {
+  lua_State *L = w->L;
+  int idx = lua_gettop(L);
+  if (p->kind == KIND_ADOPT)
+    source->held--;
+  else
+    cp_wait_count_dead(L, source, idx);
+  if (p->kind == KIND_SHIELD && source->held == 0 &&
+      !cp_wait_others(L, source, idx, 0))
+    source->flags &= (unsigned short)~FLAG_HANDLED;
+  lua_settop(L, idx - 2);
+}
+
+/* }================================================================ */
+
+
+/*
+** {================================================================
+** What is asked, by kind
+** =================================================================
+*/
+
+/* Append the promise that is being asked to those whose hooks are to run. */
+static void run_hooks_later (const Walk *w) {
+  lua_State *L = w->L;
+  int last = place_of(w, WALK_HOOKED_LAST);
+  if (lua_isnil(L, last))
+    lua_copy(L, PROMISE(w), place_of(w, WALK_HOOKED));
+  else
+    cp_node_set(L, last, SLOT_LINK, PROMISE(w));
+  lua_copy(L, PROMISE(w), last);
+}
+
+
+/* One that is marked is on that list. One that was resolved has no hooks: it
+   waits for a thenable, or a getter of the program's runs. */
+int cp_ask_plain (Walk *w, Promise *p) {
+  if (!mark(w, p))
+    return 0;
+  if (!(p->flags & FLAG_RESOLVED)) {
+    p->flags |= FLAG_RESOLVED;
+    run_hooks_later(w);
+    return 0;
+  }
+  cp_promise_copy(w->L, p, PROMISE(w), place_of(w, w->own));
+  cp_promise_announce(w->L, p, PROMISE(w));
+  return 0;
+}
+
+
+/* Its job finds it settled. */
+int cp_ask_thenable (Walk *w, Promise *p) {
+  cp_node_clear(w->L, PROMISE(w), SLOT_SOURCE);
+  reject_in_place(w, p);
+  return 0;
+}
+
+
+/* Mark a derived promise, which needs no handler any more. */
+static void mark_derived (Walk *w, Promise *p) {
+  if (mark(w, p)) {
+    if (p->kind != KIND_ADOPT && p->kind != KIND_LIMIT)
+      p->kind = KIND_PASS;
+    give_carrier(w, SLOT_VALUE);
+  }
+}
+
+
+/* Its own code runs: what comes of that is void. */
+static void mark_running (Walk *w, Promise *p) {
+  if (mark(w, p)) {
+    give_carrier(w, SLOT_SOURCE);
+    p->flags |= FLAG_DIVERTED;
+  }
+}
+
+
+static int has_no_source (const Walk *w) {
+  int none = lua_getiuservalue(w->L, PROMISE(w), SLOT_SOURCE) == LUA_TNIL;
+  lua_pop(w->L, 1);
+  return none;
+}
+
+
+/* The limit p, which has its own outcome, leaves the source on the top. */
+static void leave_by_limit (Walk *w, Promise *p, Promise *source) {
+  lua_State *L = w->L;
+  int idx = lua_gettop(L);
+  cp_wait_leave(L, source, idx, idx - 1);
+  lua_settop(L, idx - 2);
+  cp_promise_copy(L, p, PROMISE(w), place_of(w, w->own));
+  cp_promise_announce(L, p, PROMISE(w));
+  w->told = 1;
+}
+
+
+int cp_ask_derived (Walk *w, Promise *p) {
+  Promise *source = cp_wait_source(w->L, p, PROMISE(w));
+  if (source == NULL) {
+    if (p->flags & FLAG_DIVERTED || has_no_source(w))
+      mark_running(w, p);
+    else
+      mark_derived(w, p);
+    return 0;
+  }
+  if (waits_alone(w, p, source)) {
+    mark_derived(w, p);
+    return ask_source(w);
+  }
+  if (p->kind == KIND_LIMIT)
+    leave_by_limit(w, p, source);
+  else {
+    reject_in_place(w, p);
+    leave_ring(w, p, source);
+  }
+  return 0;
+}
+
+
+/* A 'finally' whose turn is near: let it, or the seat on which it waits, take
+   the carrier for what it waited for, unless that has failed. */
+static void divert (Walk *w, Promise *p) {
+  lua_State *L = w->L;
+  int idx = lua_gettop(L) + 1;
+  Promise *seat;
+  lua_getiuservalue(L, PROMISE(w), SLOT_SOURCE);
+  seat = cp_node_test(L, idx);
+  if (seat != NULL)
+    lua_getiuservalue(L, idx, SLOT_SOURCE);
+  else {
+    lua_pushvalue(L, PROMISE(w));
+    lua_insert(L, idx);
+  }
+  /* stack: the object whose turn it is; what it reacts to, or nil */
+  if (lua_isnil(L, idx + 1) || !cp_cancel_is_failure(L, idx + 1)) {
+    cp_node_set(L, idx, SLOT_SOURCE, place_of(w, w->own));
+    (seat != NULL ? seat : p)->flags |= FLAG_DIVERTED;
+  }
+  lua_settop(L, idx - 1);
+}
+
+
+/* Before its handler has run: that is to run in its turn. */
+int cp_ask_finally (Walk *w, Promise *p) {
+  lua_State *L = w->L;
+  Promise *source = cp_wait_source(L, p, PROMISE(w));
+  int idx = lua_gettop(L);
+  if (source == NULL) {
+    if (mark(w, p))
+      divert(w, p);
+    return 0;
+  }
+  if (waits_alone(w, p, source)) {
+    mark(w, p);
+    return ask_source(w);
+  }
+  cp_wait_leave(L, source, idx, idx - 1);
+  lua_settop(L, idx - 2);
+  mark(w, p);
+  w->told = 1;
+  give_carrier(w, SLOT_SOURCE);
+  cp_queue_push(L, w->ctx, p, PROMISE(w));
+  return 0;
+}
+
+
+/* The outcome that it takes at the end becomes the carrier's, unless it is a
+   failure. */
+static void replace_original (const Walk *w) {
+  lua_State *L = w->L;
+  lua_getiuservalue(L, PROMISE(w), SLOT_VALUE);
+  if (!cp_cancel_is_failure(L, lua_gettop(L)))
+    give_carrier(w, SLOT_VALUE);
   lua_pop(L, 1);
-  lua_pushnil(L);
-  return outcome;
 }
 
 
-Outcome cp_cancel_divert (lua_State *L, Promise *p) {
-  Place place = leave(L, p);
-  cp_node_set(L, CANCEL_PROMISE, SLOT_SOURCE, CANCEL_CARRIER);
-  p->flags |= FLAG_DIVERTED;
-  if (place == PLACE_RING)
-    cp_queue_push(L, cp_context(L), p, CANCEL_PROMISE);
-  return LEFT;
+/* After its handler has run. */
+int cp_ask_finally_done (Walk *w, Promise *p) {
+  lua_State *L = w->L;
+  Promise *source = cp_wait_source(L, p, PROMISE(w));
+  int idx = lua_gettop(L);
+  if (mark(w, p))
+    replace_original(w);
+  if (source == NULL)
+    return 0;
+  if (waits_alone(w, p, source))
+    return ask_source(w);
+  cp_wait_leave(L, source, idx, idx - 1);
+  lua_settop(L, idx - 2);
+  lua_getiuservalue(L, PROMISE(w), SLOT_VALUE);
+  cp_promise_copy(L, p, PROMISE(w), lua_gettop(L));
+  lua_pop(L, 1);
+  cp_promise_announce(L, p, PROMISE(w));
+  w->told = 1;
+  return 0;
 }
 
 
-Outcome cp_cancel_keep (lua_State *L, Promise *p) {
-  (void)p;
-  cp_node_set(L, CANCEL_PROMISE, SLOT_VALUE, CANCEL_CARRIER);
+/* Note a request to a call, if none is undelivered. */
+static void ask_to_raise (Walk *w, Promise *p) {
+  if (mark(w, p)) {
+    p->flags |= FLAG_CARRIER;
+    give_carrier(w, SLOT_SOURCE);
+  }
+}
+
+
+/* Push the coroutine of a call that waits, or nil. */
+static lua_State *push_thread (const Walk *w) {
+  lua_getiuservalue(w->L, PROMISE(w), SLOT_VALUE);
+  return lua_tothread(w->L, -1);
+}
+
+
+/* A call whose coroutine was closed ends here, wherever it stands. */
+static int is_closed (const Walk *w) {
+  lua_State *co = push_thread(w);
+  lua_pop(w->L, 1);
+  return co != NULL && cp_wait_is_over(co);
+}
+
+
+/* The call leaves its source, on the top. */
+static void leave_by_call (Walk *w, Promise *p, Promise *source) {
+  lua_State *L = w->L;
+  int idx = lua_gettop(L);
+  lua_State *co;
+  cp_wait_leave(L, source, idx, idx - 1);
+  lua_settop(L, idx - 2);
+  co = push_thread(w);
+  lua_getiuservalue(L, PROMISE(w), SLOT_SOURCE);
+  cp_wait_set_awaited(L, co);
+  lua_pop(L, 1);
+  cp_queue_push(L, w->ctx, p, PROMISE(w));
+  w->told = 1;
+}
+
+
+int cp_ask_call (Walk *w, Promise *p) {
+  Promise *source = cp_wait_source(w->L, p, PROMISE(w));
+  if (source == NULL && is_closed(w)) {
+    reject_in_place(w, p);
+    return 0;
+  }
+  ask_to_raise(w, p);
+  if (source == NULL)
+    return 0;
+  if (waits_alone(w, p, source))
+    return ask_source(w);
+  leave_by_call(w, p, source);
+  return 0;
+}
+
+/* }================================================================ */
+
+
+/*
+** {================================================================
+** Aggregates
+** =================================================================
+*/
+
+/* Push the pending promise that the object at 'idx' waits for, if it is an
+   element that waits for one. */
+static Promise *element_source (lua_State *L, int idx) {
+  const Promise *node = cp_node_test(L, idx);
+  Promise *source;
+  if (node == NULL || node->flags & FLAG_PLAIN)
+    return NULL;
+  lua_getiuservalue(L, idx, SLOT_SOURCE);
+  source = cp_promise_test(L, cp_context(L), lua_gettop(L));
+  if (source != NULL && source->state == STATE_PENDING)
+    return source;
+  lua_pop(L, 1);
+  return NULL;
+}
+
+
+/* Append the object at 'node' to the chain whose first and last stand at
+   'chain'. */
+static void chain_up (lua_State *L, int chain, int node) {
+  if (lua_isnil(L, chain))
+    lua_copy(L, node, chain);
+  else
+    cp_node_set(L, chain + 1, SLOT_LINK, node);
+  lua_copy(L, node, chain + 1);
+}
+
+
+/* The chain goes before what is still to be asked. */
+static void prepend (const Walk *w, int chain) {
+  lua_State *L = w->L;
+  int first = place_of(w, WALK_FIRST);
+  int last = place_of(w, WALK_LAST);
+  if (lua_isnil(L, chain))
+    return;
+  if (lua_isnil(L, first))
+    lua_copy(L, chain + 1, last);
+  else
+    cp_node_set(L, chain + 1, SLOT_LINK, first);
+  lua_copy(L, chain, first);
+}
+
+
+/* The element at 'node' of the aggregate p leaves its source, on the top. */
+static void leave_element (Walk *w, Promise *p, int node, Promise *source) {
+  lua_State *L = w->L;
+  cp_node_clear(L, node, SLOT_VALUE);
+  cp_node_clear(L, node, SLOT_SOURCE);
+  cp_wait_count_dead(L, source, lua_gettop(L));
+  p->n--;
+  w->told = 1;
+}
+
+
+/* Let what is at 'node', if it is an element of the aggregate p that waits,
+   leave, or stand in the chain at 'chain' to be asked. */
+static void take_element (Walk *w, Promise *p, int chain, int node) {
+  lua_State *L = w->L;
+  Promise *source = element_source(L, node);
+  int at_source = lua_gettop(L);
+  if (source == NULL)
+    return;
+  if (source != w->start && !cp_wait_others(L, source, at_source, node))
+    chain_up(L, chain, node);
+  else
+    leave_element(w, p, node, source);
+  lua_settop(L, at_source - 1);
+}
+
+
+static void take_elements (Walk *w, Promise *p) {
+  lua_State *L = w->L;
+  int table = lua_gettop(L) + 1;
+  int chain = table + 1;
+  lua_getiuservalue(L, PROMISE(w), SLOT_VALUE);
+  lua_settop(L, chain + 1);
   lua_pushnil(L);
-  return LEFT;
+  while (lua_istable(L, table) && lua_next(L, table)) {
+    /* stack: ...; table; chain; its end; key; a node or result */
+    take_element(w, p, chain, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  prepend(w, chain);
+  lua_settop(L, table - 1);
+}
+
+
+int cp_ask_aggregate (Walk *w, Promise *p) {
+  if (mark(w, p))
+    give_carrier(w, SLOT_SOURCE);
+  take_elements(w, p);
+  if (p->n == 0)
+    cp_cancel_end_aggregate(w->L, p, PROMISE(w));
+  return 0;
+}
+
+
+/* Take the promise of the next element to WALK_PROMISE; returns it, or NULL. */
+static Promise *next_element (const Walk *w) {
+  lua_State *L = w->L;
+  int first = place_of(w, WALK_FIRST);
+  if (lua_isnil(L, first))
+    return NULL;
+  lua_getiuservalue(L, first, SLOT_SOURCE);
+  lua_replace(L, PROMISE(w));
+  lua_getiuservalue(L, first, SLOT_LINK);
+  cp_node_clear(L, first, SLOT_LINK);
+  lua_replace(L, first);
+  return cp_node_at(L, PROMISE(w));
+}
+
+
+void cp_cancel_end_aggregate (lua_State *L, Promise *p, int idx) {
+  lua_getiuservalue(L, idx, SLOT_SOURCE);
+  cp_promise_copy(L, p, idx, lua_gettop(L));
+  lua_pop(L, 1);
+  cp_promise_announce(L, p, idx);
 }
 
 /* }================================================================ */
@@ -120,36 +462,41 @@ Outcome cp_cancel_keep (lua_State *L, Promise *p) {
 ** =================================================================
 */
 
-/* Call the i-th hook of the list at CANCEL_WORK with the reason. */
-static void call_hook (lua_State *L, Context *ctx, lua_Integer i) {
-  int handler = CANCEL_WORK + 1;
+/* Call the i-th hook of the list on the top with the reason. */
+static void call_hook (const Walk *w, lua_Integer i) {
+  lua_State *L = w->L;
+  Context *ctx = w->ctx;
+  int list = lua_gettop(L);
   cp_trace_push_handler(L);
-  lua_rawgeti(L, CANCEL_WORK, i);
-  lua_getiuservalue(L, CANCEL_CARRIER, SLOT_VALUE);
+  lua_rawgeti(L, list, i);
+  lua_getiuservalue(L, place_of(w, WALK_CARRIER), SLOT_VALUE);
   ctx->busy++;
-  if (lua_pcall(L, 1, 0, handler) != LUA_OK) {
+  if (lua_pcall(L, 1, 0, list + 1) != LUA_OK) {
     cp_trace_take(L, ctx);
     cp_host_report(L, 0);
   }
   ctx->busy--;
-  lua_settop(L, CANCEL_WORK);
+  lua_settop(L, list);
 }
 
 
-Outcome cp_cancel_hooks (lua_State *L, Promise *p) {
-  Context *ctx = cp_context(L);
-  if (p->generation == 0) {
-    lua_Integer i, n;
-    p->generation++; /* its functions do nothing any more */
-    lua_getiuservalue(L, CANCEL_PROMISE, SLOT_VALUE);
-    n = (lua_Integer)lua_rawlen(L, CANCEL_WORK);
-    for (i = 1; i <= n; i++)
-      call_hook(L, ctx, i);
-    lua_pop(L, 1);
-  }
-  reject(L, p);
-  lua_pushnil(L);
-  return SETTLED;
+/* Run the hooks of the first promise on the list, and reject it. */
+static void run_hooks (const Walk *w) {
+  lua_State *L = w->L;
+  int idx = place_of(w, WALK_HOOKED);
+  Promise *p = cp_node_at(L, idx);
+  lua_Integer i, n;
+  lua_getiuservalue(L, idx, SLOT_VALUE);
+  n = (lua_Integer)lua_rawlen(L, -1);
+  for (i = 1; i <= n; i++)
+    call_hook(w, i);
+  lua_getiuservalue(L, idx, SLOT_LINK);
+  cp_node_clear(L, idx, SLOT_LINK);
+  cp_promise_copy(L, p, idx, place_of(w, WALK_CARRIER));
+  p->flags |= FLAG_HANDLED;
+  cp_promise_announce(L, p, idx);
+  lua_replace(L, idx);
+  lua_pop(L, 1);
 }
 
 
@@ -177,79 +524,95 @@ int cp_on_cancel_function (lua_State *L) {
 
 /*
 ** {================================================================
-** Aggregates
+** The walk
 ** =================================================================
 */
 
-/* Whether the object at 'idx' is a node that waits for a pending promise, which
-   has been pushed then. [-0, +(0|1), -] */
-static Promise *waits_for (lua_State *L, int idx) {
-  const Promise *node = (const Promise *)lua_touserdata(L, idx);
-  Promise *source;
-  int is_node;
-  if (node == NULL || !lua_getmetatable(L, idx))
-    return NULL;
-  lua_getiuservalue(L, CONTEXT, CTX_NODE_MT);
-  is_node = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  if (!is_node || node->flags & FLAG_PLAIN)
-    return NULL;
-  lua_getiuservalue(L, idx, SLOT_SOURCE);
-  source = cp_promise_test(L, cp_context(L), lua_gettop(L));
-  if (source != NULL && source->state == STATE_PENDING)
-    return source;
-  lua_pop(L, 1);
-  return NULL;
-}
-
-
-/* Append the node on the top, which is in no list, to those that are to be
-   looked at. [-1, +0, -] */
-static void look_later (lua_State *L) {
-  if (lua_isnil(L, CANCEL_FIRST))
-    lua_copy(L, -1, CANCEL_FIRST);
-  else {
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, CANCEL_LAST, SLOT_LINK);
-  }
-  lua_replace(L, CANCEL_LAST);
-}
-
-
-/* No code of the user's runs between the first element and the last. */
-Outcome cp_cancel_let_go (lua_State *L, Promise *p) {
-  int node = CANCEL_WORK + 2;
-  lua_getiuservalue(L, CANCEL_PROMISE, SLOT_VALUE);
-  lua_pushnil(L);
-  while (lua_istable(L, CANCEL_WORK) && lua_next(L, CANCEL_WORK)) {
-    /* stack: ...; table; key; its node or result */
-    Promise *source = waits_for(L, node);
-    if (source != NULL) {
-      cp_ring_remove(L, source, node + 1, node);
-      is_left(L, source, node + 1);
-      lua_settop(L, node);
-      look_later(L);
-    }
-    lua_settop(L, CANCEL_WORK + 1);
-  }
-  lua_settop(L, CANCEL_PROMISE);
-  reject(L, p);
-  lua_pushnil(L);
-  return SETTLED;
-}
-
-
-/* Take the next promise from those to be looked at to CANCEL_PROMISE; return
-   whether there was one. [-0, +0, -] */
-static int next_element (lua_State *L) {
-  if (lua_isnil(L, CANCEL_FIRST))
+/* Begin a walk with the carriers at 'own' and 'carrier'. [-0, +WALK_WORK, -] */
+static int begin (Walk *w, lua_State *L, int own, int carrier) {
+  if (!lua_checkstack(L, WALK_WORK + LUA_MINSTACK))
     return 0;
-  lua_getiuservalue(L, CANCEL_FIRST, SLOT_SOURCE);
-  lua_replace(L, CANCEL_PROMISE);
-  cp_node_clear(L, CANCEL_FIRST, SLOT_SOURCE);
-  lua_getiuservalue(L, CANCEL_FIRST, SLOT_LINK);
-  cp_node_clear(L, CANCEL_FIRST, SLOT_LINK);
-  lua_replace(L, CANCEL_FIRST);
+  w->L = L;
+  w->ctx = cp_context(L);
+  w->start = NULL;
+  w->base = lua_gettop(L);
+  w->own = WALK_OWN;
+  w->told = 0;
+  lua_pushvalue(L, own);
+  lua_pushvalue(L, carrier);
+  lua_settop(L, PROMISE(w));
+  return 1;
+}
+
+
+/* Ask p, at WALK_PROMISE, and all that is to be asked then. */
+static void walk (Walk *w, Promise *p) {
+  lua_State *L = w->L;
+  while (p != NULL) {
+    int goes_up = cp_kinds[p->kind].ask(w, p);
+    w->own = WALK_CARRIER;
+    if (goes_up) {
+      lua_replace(L, PROMISE(w));
+      p = cp_node_at(L, PROMISE(w));
+    }
+    else
+      p = next_element(w);
+  }
+}
+
+
+/* Queue the reactions that a carrier has taken over. */
+static void queue_carrier (const Walk *w, int which) {
+  int idx = place_of(w, which);
+  Promise *carrier = cp_node_at(w->L, idx);
+  if (carrier->waiters > 0 && !(carrier->flags & FLAG_LISTED))
+    cp_queue_push(w->L, w->ctx, carrier, idx);
+}
+
+
+/* The walk is over: tell. */
+static void finish (const Walk *w) {
+  queue_carrier(w, WALK_OWN);
+  queue_carrier(w, WALK_CARRIER);
+  while (!lua_isnil(w->L, place_of(w, WALK_HOOKED)))
+    run_hooks(w);
+  lua_settop(w->L, w->base);
+}
+
+
+int cp_cancel_from (lua_State *L, Promise *p, int idx, int carrier) {
+  Walk w;
+  if (!begin(&w, L, carrier, carrier))
+    return 0;
+  w.start = p;
+  lua_copy(L, idx, PROMISE(&w));
+  walk(&w, p);
+  finish(&w);
+  return 1;
+}
+
+
+int
+cp_cancel_element (lua_State *L, Promise *p, int node, int carrier) {
+  Walk w;
+  if (!begin(&w, L, carrier, carrier))
+    return 0;
+  take_element(&w, p, place_of(&w, WALK_FIRST), node);
+  walk(&w, next_element(&w));
+  finish(&w);
+  return 1;
+}
+
+
+int cp_cancel_elements (lua_State *L, Promise *p, int idx, int carrier) {
+  Walk w;
+  if (!begin(&w, L, carrier, carrier))
+    return 0;
+  w.start = p;
+  lua_copy(L, idx, PROMISE(&w));
+  take_elements(&w, p);
+  walk(&w, next_element(&w));
+  finish(&w);
   return 1;
 }
 
@@ -258,41 +621,48 @@ static int next_element (lua_State *L) {
 
 /*
 ** {================================================================
-** From promise to promise
+** Outcomes
 ** =================================================================
 */
 
-static int cancellable (const Promise *p) {
-  return p->state == STATE_PENDING && !(p->flags & FLAG_CANCELLED);
+int cp_cancel_is_failure (lua_State *L, int idx) {
+  const Promise *s = cp_node_at(L, idx);
+  int is;
+  if (s->state != STATE_REJECTED)
+    return 0;
+  lua_getiuservalue(L, idx, SLOT_VALUE);
+  is = !cp_args_is_tagged(L, lua_gettop(L), CTX_CANCELLATION_MT);
+  lua_pop(L, 1);
+  return is;
 }
 
 
-/* Whether the promise, or nil, at CANCEL_PROMISE is to be cancelled since its
-   last waiter was. */
-static int is_next (lua_State *L) {
-  Promise *p = (Promise *)lua_touserdata(L, CANCEL_PROMISE);
-  return is_left(L, p, CANCEL_PROMISE) && cancellable(p);
+void cp_cancel_push_outcome (lua_State *L, int source, int own) {
+  const Promise *s = cp_node_at(L, source);
+  if (s->state == STATE_REJECTED)
+    lua_pushvalue(L, source);
+  else if (s->flags & FLAG_CARRIER)
+    lua_getiuservalue(L, source, SLOT_SOURCE);
+  else if (own != 0)
+    lua_pushvalue(L, own);
+  else
+    lua_getiuservalue(L, CONTEXT, CTX_CANCELLED);
 }
 
-
-/* Cancel the promise at CANCEL_PROMISE, and what nobody waits for then. */
-static void cancel_from (lua_State *L, Promise *p) {
-  for (;;) {
-    p->flags |= FLAG_CANCELLED;
-    if (cp_kinds[p->kind].cancel(L, p) == SETTLED)
-      cp_promise_announce(L, p, CANCEL_PROMISE);
-    lua_replace(L, CANCEL_PROMISE);
-    lua_copy(L, CANCEL_UPSTREAM, CANCEL_CARRIER);
-    while (!is_next(L))
-      if (!next_element(L))
-        return;
-    p = cp_node_at(L, CANCEL_PROMISE);
-  }
-}
+/* }================================================================ */
 
 
-/* Push a promise rejected with the reason on the top. [-1, +1, m] */
-static void push_carrier (lua_State *L) {
+/*
+** {================================================================
+** The functions
+** =================================================================
+*/
+
+/* Stack positions of the functions. */
+enum { CALLED = 1, CALL_REASON, CALL_OWN, CALL_CARRIER };
+
+
+void cp_cancel_push_carrier (lua_State *L) {
   int reason = lua_gettop(L);
   Promise *carrier = cp_promise_new(L, KIND_PLAIN);
   carrier->flags |= FLAG_HANDLED;
@@ -318,43 +688,38 @@ static void push_cancellation (lua_State *L, int idx) {
 }
 
 
-/* End a method: cancel the promise p, argument 1, whose carrier is at
-   CANCEL_CARRIER and that of the others at CANCEL_UPSTREAM. */
+/* End a function: let the request go up from the promise p, argument 1. Making
+   the carriers may have run finalizers. */
 static int run_cancel (lua_State *L, Promise *p) {
-  int is = cancellable(p); /* making the carriers may have run finalizers */
-  lua_settop(L, CANCEL_UPSTREAM);
-  if (is) {
-    lua_pushnil(L);
-    lua_pushnil(L);
-    lua_pushvalue(L, CANCEL_CALLED);
-    cancel_from(L, p);
-    cp_host_wake(L, cp_context(L));
+  Walk w;
+  int told = 0;
+  if (!begin(&w, L, CALL_OWN, CALL_CARRIER)) {
+    lua_getiuservalue(L, CONTEXT, CTX_NO_MEMORY);
+    return lua_error(L);
   }
-  lua_pushboolean(L, is);
+  if (p->state == STATE_PENDING) {
+    w.start = p;
+    lua_copy(L, CALLED, PROMISE(&w));
+    walk(&w, p);
+    told = w.told;
+    finish(&w);
+    cp_host_wake(L, w.ctx);
+  }
+  lua_pushboolean(L, told);
   return 1;
 }
 
 
-static Promise *check_cancel (lua_State *L) {
-  Promise *p = cp_args_check_promise(L, cp_context(L), 1);
-  if (!lua_checkstack(L, LUA_MINSTACK + CANCEL_WORK)) {
-    lua_getiuservalue(L, CONTEXT, CTX_NO_MEMORY);
-    lua_error(L);
-  }
-  lua_settop(L, 2);
-  return p;
-}
-
-
 int cp_cancel (lua_State *L) {
-  Promise *p = check_cancel(L);
-  if (!cancellable(p)) {
+  Promise *p = cp_args_check_promise(L, cp_context(L), 1);
+  lua_settop(L, 2);
+  if (p->state != STATE_PENDING) {
     lua_pushboolean(L, 0);
     return 1;
   }
-  push_cancellation(L, 2);
-  push_carrier(L);
-  lua_copy(L, -1, CANCEL_CARRIER);
+  push_cancellation(L, CALL_REASON);
+  cp_cancel_push_carrier(L);
+  lua_pushvalue(L, CALL_OWN);
   return run_cancel(L, p);
 }
 
@@ -366,25 +731,15 @@ int cp_close (lua_State *L) {
 }
 
 
-int cp_abandon (lua_State *L) {
-  Promise *p = check_cancel(L);
-  push_cancellation(L, 2);
-  push_carrier(L);
-  lua_pushvalue(L, 2);
-  push_carrier(L);
-  lua_replace(L, CANCEL_CARRIER);
+int cp_expire (lua_State *L) {
+  Promise *p = cp_args_check_promise(L, cp_context(L), 1);
+  lua_settop(L, 2);
+  lua_pushvalue(L, CALL_REASON);
+  cp_cancel_push_carrier(L);
+  cp_node_at(L, CALL_OWN)->flags &= (unsigned short)~FLAG_HANDLED;
+  push_cancellation(L, CALL_REASON);
+  cp_cancel_push_carrier(L);
   return run_cancel(L, p);
-}
-
-
-void cp_cancel_unless_awaited (lua_State *L, int idx, int carrier) {
-  Promise *p = cp_node_at(L, idx);
-  if (!is_left(L, p, idx) || !cancellable(p))
-    return;
-  lua_getiuservalue(L, CONTEXT, CTX_CANCEL);
-  lua_pushvalue(L, idx);
-  lua_getiuservalue(L, carrier, SLOT_VALUE);
-  lua_pcall(L, 2, 0, 0);
 }
 
 

@@ -2,22 +2,38 @@
 ** cancel.h
 ** Cancelling (no clause of ECMA-262: its promises can't be cancelled).
 **
-** What a pending promise does with a cancellation depends on its kind:
+** The request goes up at once, in one *walk*: from the promise that 'cancel'
+** was called on to what it alone waits for, and on, to those that wait for
+** nothing pending. The outcome comes down by the ordinary jobs. So what lies
+** between is only marked (FLAG_CANCELLED): it stays pending until what it waits
+** for has settled, and rejects then.
 **
-**   reject   of next, catch, adoption, ...: it is rejected at once
-**   hooks    of 'new' and 'withResolvers': its hooks run, then it is rejected
-**   divert   an async call, a finally: it stays pending, and its next job is
-**            that of a rejection (FLAG_DIVERTED): 'await' raises, the handler
-**            of 'finally' runs
-**   keep     a finally whose handler has run: it waits on for the handler's
-**            result, and is rejected then
-**   let go   an aggregate: it is rejected, and its elements lose a waiter
+**   is asked             and does
+**   ------------------   -------------------------------------------------
+**   of new, unresolved   is locked; after the walk: its hooks run, it rejects
+**   followed a thenable  rejects: nobody can ask a thenable
+**   next, catch, follow  is marked; its handler never runs
+**   finally              is marked; its handler runs in its turn
+**   an async call        its 'await' raises, this one or the next one: then the
+**                        request is delivered, and the mark is taken off
+**   an aggregate         is marked; rejects when its elements have had their turn
 **
-** Whatever a cancelled promise waited for is cancelled with it if nobody else
-** waits for that. This goes on up to promises of the first two kinds without
-** recursion, and without allocating: the reason stands in a rejected promise,
-** the *carrier*, which is made first; elements to be looked at are linked
-** through their own nodes.
+** One that does not wait alone, or that shields, *leaves*: it ends as if what it
+** waited for had been rejected. A walk that comes back to where it began (a
+** cycle) makes the last one leave.
+**
+** The reason stands in a *carrier*, a rejected promise that is made before the
+** walk. What is marked keeps the carrier: where its handler stood, an aggregate
+** and a call in SOURCE. A 'finally' has no room for it. It needs it only if what
+** it waits for fulfils though it was asked, and only a call does that: so a
+** call keeps the carrier when it fulfils (FLAG_CARRIER), and so does what
+** follows for one.
+**
+** During the walk no code of the program's runs and nothing is allocated, and
+** there is no recursion. Each promise that is asked is waited for by one alone,
+** the one through which the walk came, so no promise is asked twice; elements
+** that are still to be asked are linked through their own nodes, each the only
+** one in its ring; promises whose hooks are to run, through their LINK.
 */
 
 #ifndef CP_CANCEL_H
@@ -25,14 +41,36 @@
 
 #include "promise.h"
 
-/* p:cancel([reason]) -> whether it did anything */
+/* A walk. It has a part of the stack to itself. */
+typedef struct Walk {
+  lua_State *L;
+  Context *ctx;
+  Promise *start; /* where it began */
+  int base; /* the stack below it */
+  int own; /* WALK_OWN for the first promise, WALK_CARRIER for others */
+  int told; /* whether anybody has been told anything */
+} Walk;
+
+/* What stands on that part of the stack. */
+enum {
+  WALK_OWN = 1, /* the carrier for the first promise */
+  WALK_CARRIER, /* the carrier for all others */
+  WALK_FIRST, /* element nodes whose promises are still to be asked, */
+  WALK_LAST, /* linked: the first and the last of them, or nil */
+  WALK_HOOKED, /* promises whose hooks are to run, linked, */
+  WALK_HOOKED_LAST, /* the first and the last, or nil */
+  WALK_PROMISE, /* the promise that is being asked */
+  WALK_WORK
+};
+
+/* p:cancel([reason]) -> whether that told anybody anything */
 int cp_cancel (lua_State *L);
 
 /* __close of promises */
 int cp_close (lua_State *L);
 
-/* abandon(p, reason): as 'cancel', but p itself gets the reason as it is. */
-int cp_abandon (lua_State *L);
+/* expire(p, reason): cancel p, of 'limit', which gets the reason as it is. */
+int cp_expire (lua_State *L);
 
 /* cancellation(reason) -> what 'cancel' would reject with */
 int cp_cancellation (lua_State *L);
@@ -46,16 +84,42 @@ int cp_cancellation_tostring (lua_State *L);
 /* onCancel(hook); upvalues: the context, the promise. */
 int cp_on_cancel_function (lua_State *L);
 
-/* Cancel the pending promise at 'idx' if nobody waits for it, with the reason
-   of the carrier at 'carrier'; if memory lacks for that, leave it. It may run
-   user code. [-0, +0, -] */
-void cp_cancel_unless_awaited (lua_State *L, int idx, int carrier);
+/* Push a promise rejected with the reason on the top, which it replaces.
+   [-1, +1, m] */
+void cp_cancel_push_carrier (lua_State *L);
 
-Outcome cp_cancel_reject (lua_State *L, Promise *p);
-Outcome cp_cancel_shield (lua_State *L, Promise *p);
-Outcome cp_cancel_hooks (lua_State *L, Promise *p);
-Outcome cp_cancel_divert (lua_State *L, Promise *p);
-Outcome cp_cancel_keep (lua_State *L, Promise *p);
-Outcome cp_cancel_let_go (lua_State *L, Promise *p);
+/* Let the request of the carrier at 'carrier' go up from the pending p, at
+   'idx', on. It may run hooks. If there is no room on the stack for that,
+   return 0. [-0, +0, -] */
+int cp_cancel_from (lua_State *L, Promise *p, int idx, int carrier);
+
+/* The same from the elements of the pending aggregate p on. [-0, +0, -] */
+int cp_cancel_elements (lua_State *L, Promise *p, int idx, int carrier);
+
+/* The same from its element at 'node' on. [-0, +0, -] */
+int
+cp_cancel_element (lua_State *L, Promise *p, int node, int carrier);
+
+/* Whether the promise at 'idx' has been rejected with anything but a
+   cancellation. [-0, +0, -] */
+int cp_cancel_is_failure (lua_State *L, int idx);
+
+/* Push the promise whose outcome one that was asked to end takes: what it
+   waited for, the settled promise at 'source', if that was rejected; or else
+   the carrier which that has kept; or else the one at 'own', or (0) a general
+   one. [-0, +1, -] */
+void cp_cancel_push_outcome (lua_State *L, int source, int own);
+
+/* The marked aggregate p, at 'idx', has no element left: reject it.
+   [-0, +0, -] */
+void cp_cancel_end_aggregate (lua_State *L, Promise *p, int idx);
+
+int cp_ask_plain (Walk *walk, Promise *p);
+int cp_ask_thenable (Walk *walk, Promise *p);
+int cp_ask_derived (Walk *walk, Promise *p);
+int cp_ask_finally (Walk *walk, Promise *p);
+int cp_ask_finally_done (Walk *walk, Promise *p);
+int cp_ask_call (Walk *walk, Promise *p);
+int cp_ask_aggregate (Walk *walk, Promise *p);
 
 #endif

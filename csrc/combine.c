@@ -12,16 +12,19 @@
 #include "combine.h"
 
 #include "args.h"
+#include "cancel.h"
 #include "host.h"
 #include "resolve.h"
 #include "trace.h"
+#include "wait.h"
 
 
 /* What an element's outcome does to its aggregate. */
 typedef enum Act {
   KEEP, /* store the value; the last one completes the aggregate */
   RECORD, /* store {status=, value= or reason=}; the last one completes */
-  END /* the aggregate takes this outcome */
+  END, /* the aggregate takes this outcome */
+  CHOOSE /* the same, when the others have ended, which are asked to */
 } Act;
 
 /* By kind of the aggregate: what a fulfilment and a rejection do. */
@@ -30,6 +33,7 @@ static const Act rules[][2] = {
   {RECORD, RECORD}, /* allSettled */
   {END, KEEP}, /* any */
   {END, END}, /* race */
+  {CHOOSE, CHOOSE}, /* select */
 };
 
 
@@ -56,7 +60,7 @@ static int make_error (lua_State *L) {
 /* All elements are known. [-0, +0, -] */
 static void complete (lua_State *L, Promise *aggregate, int idx) {
   State state = STATE_FULFILLED;
-  if (aggregate->kind == KIND_RACE)
+  if (aggregate->kind == KIND_RACE || aggregate->kind == KIND_SELECT)
     return; /* of nothing: pending for ever */
   if (aggregate->kind == KIND_ANY) {
     state = STATE_REJECTED;
@@ -78,7 +82,11 @@ static void complete (lua_State *L, Promise *aggregate, int idx) {
 
 /* One element less is missing. [-0, +0, -] */
 static void count_down (lua_State *L, Promise *aggregate, int idx) {
-  if (--aggregate->n == 0 && cp_promise_open(aggregate))
+  if (--aggregate->n > 0 || !cp_promise_open(aggregate))
+    return;
+  if (aggregate->flags & FLAG_CANCELLED)
+    cp_cancel_end_aggregate(L, aggregate, idx);
+  else
     complete(L, aggregate, idx);
 }
 
@@ -94,12 +102,13 @@ static void count_down (lua_State *L, Promise *aggregate, int idx) {
 #define AT_AGGREGATE AT_WORK
 
 
+/* One that has left its source has no aggregate any more. */
 int cp_dead_element (lua_State *L, int node) {
-  int open;
+  const Promise *aggregate;
   lua_getiuservalue(L, node, SLOT_VALUE);
-  open = cp_promise_open(cp_node_at(L, -1));
+  aggregate = (const Promise *)lua_touserdata(L, -1);
   lua_pop(L, 1);
-  return !open;
+  return aggregate == NULL || !cp_promise_open(aggregate);
 }
 
 
@@ -156,6 +165,99 @@ static void end (lua_State *L, const Promise *node, Promise *aggregate) {
 }
 
 
+/* Report the failure of this element, unless somebody else learns of it. */
+static void report_failure (lua_State *L) {
+  Context *ctx = cp_context(L);
+  Promise *source = cp_node_at(L, AT_SOURCE);
+  if (source->waiters > 0 || (ctx->batch > 0 && ctx->source == source))
+    return;
+  source->flags &= (unsigned short)~FLAG_HANDLED;
+  if (!(source->flags & FLAG_LISTED))
+    cp_queue_push_rejection(L, ctx, source, AT_SOURCE);
+}
+
+
+/* An element of an aggregate that is to end has had its turn: see cancel.h.
+   The first failure is its reason, unless it has chosen already. */
+static void
+end_element (lua_State *L, const Promise *node, Promise *aggregate) {
+  int outcome = lua_gettop(L) + 1;
+  if (!(node->flags & FLAG_PLAIN) && cp_cancel_is_failure(L, AT_SOURCE)) {
+    lua_getiuservalue(L, AT_AGGREGATE, SLOT_SOURCE);
+    if (aggregate->flags & FLAG_DIVERTED || cp_cancel_is_failure(L, outcome))
+      report_failure(L);
+    else
+      cp_node_set(L, AT_AGGREGATE, SLOT_SOURCE, AT_SOURCE);
+    lua_pop(L, 1);
+  }
+  count_down(L, aggregate, AT_AGGREGATE);
+}
+
+
+/* (metatable of promises, key, values...) -> a promise fulfilled with all but
+   the first. */
+static int make_choice (lua_State *L) {
+  int n = lua_gettop(L) - 1;
+  Promise *p = cp_promise_make(L, KIND_PLAIN, 1);
+  lua_replace(L, 1);
+  if (n > 1) {
+    lua_pushcfunction(L, cp_resolve_pack);
+    lua_insert(L, 2);
+    lua_call(L, n, 1);
+    p->flags |= FLAG_PACKED;
+  }
+  cp_promise_settle(L, p, 1, STATE_FULFILLED);
+  return 1;
+}
+
+
+/* Push the promise whose outcome 'select' takes from this element, or why there
+   is none. */
+static int push_choice (lua_State *L, const Promise *node) {
+  const Promise *source = cp_node_at(L, AT_SOURCE);
+  int plain = node->flags & FLAG_PLAIN;
+  int n = 1;
+  if (!plain && source->state == STATE_REJECTED) {
+    lua_pushvalue(L, AT_SOURCE);
+    return 1;
+  }
+  lua_pushcfunction(L, make_choice);
+  lua_pushvalue(L, PROMISE_MT);
+  if (node->kind == KIND_KEYED)
+    lua_getiuservalue(L, AT_NODE, SLOT_KEY);
+  else
+    lua_pushinteger(L, node->n);
+  if (plain)
+    lua_pushvalue(L, AT_SOURCE);
+  else
+    n = cp_promise_values(L, source, AT_SOURCE);
+  return n >= 0 && lua_pcall(L, n + 2, 1, 0) == LUA_OK;
+}
+
+
+/* 'select' takes the outcome of this element when the others have ended, which
+   are asked to now. */
+static void choose (lua_State *L, const Promise *node, Promise *aggregate) {
+  int choice = lua_gettop(L) + 1;
+  int is_known = push_choice(L, node);
+  if (!is_known)
+    lua_copy(L, -1, choice);
+  if (aggregate->state != STATE_PENDING)
+    return; /* cancelled by a finalizer */
+  if (!is_known) { /* out of memory */
+    lua_settop(L, choice);
+    cp_promise_settle(L, aggregate, AT_AGGREGATE, STATE_REJECTED);
+    cp_promise_announce(L, aggregate, AT_AGGREGATE);
+    return;
+  }
+  aggregate->flags |= FLAG_CANCELLED | FLAG_DIVERTED;
+  cp_node_set(L, AT_AGGREGATE, SLOT_SOURCE, choice);
+  lua_getiuservalue(L, CONTEXT, CTX_UNCHOSEN);
+  cp_cancel_elements(L, aggregate, AT_AGGREGATE, choice + 1);
+  count_down(L, aggregate, AT_AGGREGATE);
+}
+
+
 static void
 run_element (lua_State *L, const Promise *node, Promise *aggregate) {
   const Promise *source = cp_node_at(L, AT_SOURCE);
@@ -163,6 +265,14 @@ run_element (lua_State *L, const Promise *node, Promise *aggregate) {
   State state = plain ? STATE_FULFILLED : (State)source->state;
   Act act = rules[aggregate->kind - KIND_ALL][state == STATE_REJECTED];
   int is_known;
+  if (aggregate->flags & FLAG_CANCELLED) {
+    end_element(L, node, aggregate);
+    return;
+  }
+  if (act == CHOOSE) {
+    choose(L, node, aggregate);
+    return;
+  }
   if (act == END) {
     end(L, node, aggregate);
     return;
@@ -188,7 +298,7 @@ Outcome cp_run_element (lua_State *L, Promise *node, const Promise *source) {
   (void)source; /* no promise if the element was a plain value */
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
   aggregate = cp_node_at(L, AT_AGGREGATE);
-  if (cp_promise_open(aggregate))
+  if (aggregate != NULL && cp_promise_open(aggregate))
     run_element(L, node, aggregate);
   return LEFT;
 }
@@ -230,10 +340,24 @@ static int is_plain (lua_State *L) {
 }
 
 
+/* The aggregate was asked to end in its own iteration: ask the element too,
+   whose node is on the top. */
+static void ask_element (lua_State *L, Promise *aggregate) {
+  int node = lua_gettop(L);
+  lua_getiuservalue(L, TAKE_AGGREGATE, SLOT_SOURCE);
+  if (aggregate->flags & FLAG_DIVERTED)
+    lua_getiuservalue(L, CONTEXT, CTX_UNCHOSEN);
+  else if (cp_cancel_is_failure(L, node + 1))
+    lua_getiuservalue(L, CONTEXT, CTX_CANCELLED);
+  cp_cancel_element(L, aggregate, node, lua_gettop(L));
+}
+
+
 /* Let the node on the top react to the element below it. [-2, +0, -] */
 static void link_element (lua_State *L, Promise *node, int plain) {
   Context *ctx = cp_context(L);
-  cp_node_at(L, TAKE_AGGREGATE)->n++;
+  Promise *aggregate = cp_node_at(L, TAKE_AGGREGATE);
+  aggregate->n++;
   if (plain) {
     node->flags |= FLAG_PLAIN;
     cp_node_set(L, TAKE_ELEMENT + 1, SLOT_SOURCE, TAKE_ELEMENT);
@@ -241,8 +365,10 @@ static void link_element (lua_State *L, Promise *node, int plain) {
   }
   else {
     Promise *source = cp_node_at(L, TAKE_ELEMENT);
-    cp_promise_sweep(L, source, TAKE_ELEMENT);
+    cp_wait_sweep(L, source, TAKE_ELEMENT);
     cp_promise_link(L, ctx, source, TAKE_ELEMENT, TAKE_ELEMENT + 1);
+    if (aggregate->flags & FLAG_CANCELLED)
+      ask_element(L, aggregate);
   }
   lua_settop(L, TAKE_CLOSING);
 }
@@ -472,6 +598,13 @@ int cp_any (lua_State *L) {
 
 int cp_race (lua_State *L) {
   return combine_iterable(L, KIND_RACE);
+}
+
+
+int cp_select (lua_State *L) {
+  if (lua_istable(L, 1))
+    return combine_table(L, KIND_SELECT);
+  return combine_iterable(L, KIND_SELECT);
 }
 
 

@@ -13,6 +13,7 @@ int cp_all (lua_State *L);
 int cp_allSettled (lua_State *L);
 int cp_any (lua_State *L);
 int cp_race (lua_State *L);
+int cp_select (lua_State *L);
 int cp_allKeyed (lua_State *L);
 int cp_allSettledKeyed (lua_State *L);
 

@@ -9,7 +9,7 @@
 ** code).  Stack indices in parameters are absolute (positive).
 **
 ** Layers, lowest first; each includes only what stands before it:
-**   core.h  node  queue  promise  args  trace | host  cancel  resolve
+**   core.h  node  queue  promise  args  trace | host  wait  cancel  resolve
 **   reaction  combine  construct  async  job  module.c
 ** Nothing left of the bar ever runs user code; it allocates only to make an
 ** object or an argument error.  Everything right of it may run anything.
@@ -46,6 +46,7 @@
 
 
 typedef struct Promise Promise; /* node.h */
+typedef struct Drive Drive; /* trace.h */
 
 
 /* A first-in first-out list of objects, linked through their SLOT_LINK. */
@@ -66,7 +67,8 @@ typedef struct Context {
   Queue rejections; /* rejected, and nobody handled them so far */
   const void *promise_mt; /* identity of the metatable of promises */
   lua_CFunction lua_next; /* Lua's own 'next', which makes no thenable */
-  lua_State *driven; /* coroutine of the async call that runs */
+  lua_State *driven; /* coroutine of the async call, or generator, that runs */
+  Drive *drive; /* the async call that runs, or NULL */
   lua_State *waiting; /* coroutine that yields because it waits */
   lua_State *resumed; /* coroutine that may stop waiting now */
   unsigned int depth; /* async calls started inside one another */
@@ -94,12 +96,14 @@ enum {
   CTX_ON_UNHANDLED, /* the user's hook for rejections, or nil */
   CTX_PUMP, /* runs the loop until a promise has settled */
   CTX_HANDLER, /* the message handler, also an upvalue: see trace.h */
+  CTX_BODY_HANDLER, /* that of the bodies of async calls */
   CTX_OWN, /* how the names of the library's own Lua files start */
   CTX_TRACE, /* the newest record of an error in flight, or nil: trace.c */
   CTX_NODE_MT, /* metatable of nodes that are no promises */
   CTX_AGGREGATE_MT, /* metatable of aggregate errors */
   CTX_CANCELLATION_MT, /* metatable of cancellations */
-  CTX_CANCEL, /* the method 'cancel', so that calling it never allocates */
+  CTX_CANCELLED, /* a carrier (see cancel.h) where the right one is unknown */
+  CTX_UNCHOSEN, /* the carrier for what 'select' doesn't choose */
   CTX_KEY_NEXT, /* the strings, so that using one never allocates */
   CTX_KEY_CATCH,
   CTX_KEY_CALL,

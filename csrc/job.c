@@ -44,7 +44,8 @@ static void resume_batch (lua_State *L) {
    promise has become the batch. */
 static int run (lua_State *L, Context *ctx, Promise *node) {
   cp_assert(node->state == STATE_PENDING);
-  cp_node_clear(L, AT_NODE, SLOT_SOURCE);
+  if (node->kind < KIND_START) /* a call keeps something else there */
+    cp_node_clear(L, AT_NODE, SLOT_SOURCE);
   cp_trace_clear(L, ctx);
   ctx->left--;
   if (cp_kinds[node->kind].run(L, node, ctx->source) == LEFT)
@@ -89,8 +90,9 @@ static void run_reaction (lua_State *L, Context *ctx) {
   }
   else
     lua_pushnil(L);
-  if (node->state != STATE_PENDING) /* cancelled since its source settled */
-    cp_promise_announce(L, node, AT_NODE);
+  if (node->state != STATE_PENDING) {
+    /* it has left: whoever waits for it knows */
+  }
   else if (node->flags & FLAG_DIVERTED)
     is_batch = run_diverted(L, ctx, node);
   else
@@ -109,10 +111,8 @@ static void run_entry (lua_State *L, Context *ctx) {
   lua_settop(L, AT_HANDLER);
   p = cp_queue_pop(L, &ctx->jobs);
   if (p->state != STATE_PENDING) {
-    if (p->waiters > 0)
+    if (p->waiters > 0) /* if not, it is a job that has left */
       start_batch(L, ctx, p);
-    else /* a job that was cancelled */
-      cp_promise_announce(L, p, AT_SOURCE);
     return;
   }
   lua_getiuservalue(L, AT_SOURCE, SLOT_SOURCE);
@@ -166,18 +166,21 @@ static lua_Integer check_max (lua_State *L) {
    What belongs to the code around this call is put aside meanwhile. */
 static lua_Integer drain (lua_State *L, Context *ctx, lua_Integer max) {
   lua_State *driven = ctx->driven;
+  Drive *drive = ctx->drive;
   lua_Integer n = 0;
   lua_settop(L, 0);
   lua_getiuservalue(L, CONTEXT, CTX_TRACE);
   lua_pushvalue(L, HANDLER);
   cp_trace_clear(L, ctx);
   ctx->driven = NULL;
+  ctx->drive = NULL;
   do {
     n += run_jobs(L, ctx, max - n);
     if (!has_jobs(ctx))
       cp_host_report_rejections(L);
   } while (has_jobs(ctx) && n < max);
   ctx->driven = driven;
+  ctx->drive = drive;
   cp_trace_restore(L, ctx, AT_SAVED);
   return n;
 }

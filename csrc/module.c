@@ -13,32 +13,36 @@
 #include "reaction.h"
 #include "resolve.h"
 #include "trace.h"
+#include "wait.h"
 
 CP_EXPORT int luaopen_cpromise_core (lua_State *L);
 
 
 const Kind cp_kinds[KIND_COUNT] = {
-  [KIND_PLAIN] = {NULL, cp_cancel_hooks, NULL},
-  [KIND_NEXT] = {cp_run_next, cp_cancel_reject, NULL},
-  [KIND_CATCH] = {cp_run_catch, cp_cancel_reject, NULL},
-  [KIND_BOTH] = {cp_run_both, cp_cancel_reject, NULL},
-  [KIND_PASS] = {cp_run_pass, cp_cancel_reject, NULL},
-  [KIND_SHIELD] = {cp_run_pass, cp_cancel_shield, NULL},
-  [KIND_FINALLY] = {cp_run_finally, cp_cancel_divert, NULL},
-  [KIND_FINALLY_WAIT] = {cp_run_finally_wait, cp_cancel_keep, NULL},
-  [KIND_FINALLY_END] = {cp_run_finally_end, cp_cancel_reject, NULL},
-  [KIND_ADOPT] = {cp_run_adopt, cp_cancel_reject, NULL},
-  [KIND_THENABLE] = {cp_run_thenable, cp_cancel_reject, NULL},
-  [KIND_ALL] = {NULL, cp_cancel_let_go, NULL},
-  [KIND_ALL_SETTLED] = {NULL, cp_cancel_let_go, NULL},
-  [KIND_ANY] = {NULL, cp_cancel_let_go, NULL},
-  [KIND_RACE] = {NULL, cp_cancel_let_go, NULL},
+  [KIND_PLAIN] = {NULL, cp_ask_plain, NULL},
+  [KIND_NEXT] = {cp_run_next, cp_ask_derived, NULL},
+  [KIND_CATCH] = {cp_run_catch, cp_ask_derived, NULL},
+  [KIND_BOTH] = {cp_run_both, cp_ask_derived, NULL},
+  [KIND_PASS] = {cp_run_pass, cp_ask_derived, NULL},
+  [KIND_SHIELD] = {cp_run_pass, cp_ask_derived, NULL},
+  [KIND_LIMIT] = {cp_run_limit, cp_ask_derived, NULL},
+  [KIND_FINALLY] = {cp_run_finally, cp_ask_finally, NULL},
+  [KIND_FINALLY_WAIT] = {cp_run_finally_wait, cp_ask_finally_done, NULL},
+  [KIND_FINALLY_END] = {cp_run_finally_end, cp_ask_finally_done, NULL},
+  [KIND_ADOPT] = {cp_run_adopt, cp_ask_derived, NULL},
+  [KIND_THENABLE] = {cp_run_thenable, cp_ask_thenable, NULL},
+  [KIND_ALL] = {NULL, cp_ask_aggregate, NULL},
+  [KIND_ALL_SETTLED] = {NULL, cp_ask_aggregate, NULL},
+  [KIND_ANY] = {NULL, cp_ask_aggregate, NULL},
+  [KIND_RACE] = {NULL, cp_ask_aggregate, NULL},
+  [KIND_SELECT] = {NULL, cp_ask_aggregate, NULL},
   [KIND_ELEMENT] = {cp_run_element, NULL, cp_dead_element},
   [KIND_KEYED] = {cp_run_element, NULL, cp_dead_element},
   [KIND_MICROTASK] = {cp_run_microtask, NULL, NULL},
-  [KIND_START] = {cp_run_start, cp_cancel_divert, NULL},
-  [KIND_AWAIT] = {cp_run_await, cp_cancel_divert, NULL},
-  [KIND_RESUME] = {cp_run_resume, NULL, NULL},
+  [KIND_SEAT] = {cp_run_seat, NULL, cp_wait_dead_seat},
+  [KIND_RESUME] = {cp_run_resume, NULL, cp_wait_dead_thread},
+  [KIND_START] = {cp_run_start, cp_ask_call, NULL},
+  [KIND_AWAIT] = {cp_run_await, cp_ask_call, cp_wait_dead_thread},
 };
 
 
@@ -57,6 +61,7 @@ const luaL_Reg cp_functions[] = {
   {"allSettled", cp_allSettled},
   {"any", cp_any},
   {"race", cp_race},
+  {"select", cp_select},
   {"allKeyed", cp_allKeyed},
   {"allSettledKeyed", cp_allSettledKeyed},
   {"aggregate", cp_aggregate},
@@ -64,7 +69,9 @@ const luaL_Reg cp_functions[] = {
   {"shield", cp_shield},
   {"cancellation", cp_cancellation},
   {"isCancelled", cp_isCancelled},
-  {"abandon", cp_abandon},
+  {"limit", cp_limit},
+  {"expire", cp_expire},
+  {"cancelled", cp_cancelled},
   {"async", cp_async},
   {"spawn", cp_spawn},
   {"await", cp_await},
@@ -195,6 +202,9 @@ static void fill_context (lua_State *L, int context) {
   lua_pushvalue(L, context);
   lua_pushcclosure(L, cp_trace_handler, 1);
   lua_setiuservalue(L, context, CTX_HANDLER);
+  lua_pushvalue(L, context);
+  lua_pushcclosure(L, cp_trace_body_handler, 1);
+  lua_setiuservalue(L, context, CTX_BODY_HANDLER);
   lua_newtable(L);
   lua_setiuservalue(L, context, CTX_NODE_MT);
   lua_pushvalue(L, context);
@@ -217,10 +227,26 @@ static void fill_promise_mt (lua_State *L, int context, int mt) {
   lua_pop(L, 1);
   lua_newtable(L);
   set_functions(L, context, cp_methods);
-  lua_getfield(L, -1, "cancel");
-  lua_setiuservalue(L, context, CTX_CANCEL);
   lua_pushvalue(L, -1);
   lua_setfield(L, mt, "__index");
+}
+
+
+/* (reason) -> a carrier of a cancellation for it: see cancel.h. */
+static int make_carrier (lua_State *L) {
+  cp_cancellation(L);
+  cp_cancel_push_carrier(L);
+  return 1;
+}
+
+
+/* Keep a carrier for that reason in the context. */
+static void
+set_carrier (lua_State *L, int context, int slot, const char *reason) {
+  lua_pushcclosure(L, make_carrier, push_upvalues(L, context));
+  lua_pushstring(L, reason);
+  lua_call(L, 1, 1);
+  lua_setiuservalue(L, context, slot);
 }
 
 
@@ -233,6 +259,8 @@ int luaopen_cpromise_core (lua_State *L) {
   ctx->promise_mt = lua_topointer(L, -1);
   fill_context(L, context);
   fill_promise_mt(L, context, context + 1);
+  set_carrier(L, context, CTX_CANCELLED, NULL);
+  set_carrier(L, context, CTX_UNCHOSEN, "another promise was selected");
   lua_newtable(L);
   set_functions(L, context, cp_functions);
   lua_insert(L, -2);

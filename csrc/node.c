@@ -15,6 +15,18 @@ Promise *cp_node_new (lua_State *L, KindId kind, int slots) {
 }
 
 
+Promise *cp_node_test (lua_State *L, int idx) {
+  Promise *p = (Promise *)lua_touserdata(L, idx);
+  int is;
+  if (p == NULL || !lua_getmetatable(L, idx))
+    return NULL;
+  lua_getiuservalue(L, CONTEXT, CTX_NODE_MT);
+  is = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return is ? p : NULL;
+}
+
+
 Promise *cp_promise_test (lua_State *L, const Context *ctx, int idx) {
   Promise *p = (Promise *)lua_touserdata(L, idx);
   const void *mt;
@@ -62,13 +74,36 @@ unsigned int cp_ring_take (lua_State *L, Promise *p, int idx) {
 }
 
 
+/* Push the last and the first object of the ring, not empty, of p, which is at
+   'idx'. [-0, +2, -] */
+static void push_ends (lua_State *L, const Promise *p, int idx) {
+  lua_getiuservalue(L, idx, SLOT_REACTIONS);
+  if (p->waiters == 1)
+    lua_pushvalue(L, -1);
+  else
+    lua_getiuservalue(L, -1, SLOT_LINK);
+}
+
+
 void cp_ring_move (lua_State *L, Promise *p, int idx, int to) {
   Promise *heir = cp_node_at(L, to);
-  cp_assert(heir->waiters == 0);
-  lua_getiuservalue(L, idx, SLOT_REACTIONS);
+  int last = lua_gettop(L) + 1;
+  if (p->waiters == 0)
+    return;
+  push_ends(L, p, idx);
+  if (heir->waiters > 0) {
+    push_ends(L, heir, to);
+    /* stack: last; first; the heir's last; the heir's first */
+    lua_setiuservalue(L, last, SLOT_LINK); /* closes the ring */
+    lua_pushvalue(L, last + 1);
+    lua_setiuservalue(L, -2, SLOT_LINK);
+    lua_settop(L, last);
+  }
+  else
+    lua_pop(L, 1);
   lua_setiuservalue(L, to, SLOT_REACTIONS);
   cp_node_clear(L, idx, SLOT_REACTIONS);
-  heir->waiters = p->waiters;
+  heir->waiters += p->waiters;
   p->waiters = 0;
 }
 

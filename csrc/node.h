@@ -25,27 +25,32 @@ typedef enum State { STATE_PENDING, STATE_FULFILLED, STATE_REJECTED } State;
 */
 typedef enum KindId {
   KIND_PLAIN, /* settled by its resolving functions; never a reaction. Until
-                 it is resolved VALUE is nil or the list of its cancel hooks */
+                 it is resolved VALUE is nil or the list of its cancel hooks;
+                 then nil, or the token of the thenable that was called */
   KIND_NEXT, /* VALUE is the handler of a fulfilment */
   KIND_CATCH, /* VALUE is the handler of a rejection */
   KIND_BOTH, /* VALUE is a table with both handlers, {[1]=, [2]=} */
-  KIND_PASS, /* follows SOURCE; no handler */
+  KIND_PASS, /* follows SOURCE; VALUE is nil, or a carrier: see cancel.h */
   KIND_SHIELD, /* the same, but SOURCE is not cancelled with it */
+  KIND_LIMIT, /* the same; leaves SOURCE with an outcome of its own */
   KIND_FINALLY, /* VALUE is the handler */
   KIND_FINALLY_WAIT, /* VALUE: promise whose outcome it takes, after SOURCE */
   KIND_FINALLY_END, /* VALUE as before; takes its outcome in this job */
   KIND_ADOPT, /* a job: start to follow SOURCE, a promise */
   KIND_THENABLE, /* a job: call SOURCE, the method 'next' of VALUE */
   KIND_ALL, /* an aggregate: VALUE is the table of results, n counts the */
-  KIND_ALL_SETTLED, /* elements that are missing, plus 1 while iterating */
-  KIND_ANY,
+  KIND_ALL_SETTLED, /* elements that are missing, plus 1 while iterating; */
+  KIND_ANY, /* cancelled: SOURCE is the carrier, or the first failure */
   KIND_RACE, /* (its table holds nodes only) */
+  KIND_SELECT, /* the same; chosen: SOURCE is the node of that element */
   KIND_ELEMENT, /* node: VALUE is the aggregate, n the index in its table */
   KIND_KEYED, /* the same, and the slot KEY holds the key in its table */
   KIND_MICROTASK, /* node: VALUE is the function, or {f, args...} if PACKED */
+  KIND_SEAT, /* node: VALUE is the one that waits on it for SOURCE, or nil */
+  KIND_RESUME, /* node: VALUE is a coroutine of the user's that awaits SOURCE */
   KIND_START, /* an async call, a job: VALUE is its coroutine, not started */
-  KIND_AWAIT, /* an async call: VALUE is its coroutine, which awaits SOURCE */
-  KIND_RESUME, /* node: VALUE is a coroutine of the user's, as KIND_AWAIT */
+  KIND_AWAIT, /* an async call: VALUE is its coroutine, whose frame holds what
+                 it awaits. SOURCE, of both: nil, or its carrier */
   KIND_COUNT
 } KindId;
 
@@ -55,9 +60,12 @@ enum {
   FLAG_EMPTY = 4, /* fulfilled with no value at all */
   FLAG_PACKED = 8, /* VALUE is a table {[0] = how many, ...} */
   FLAG_PLAIN = 16, /* element: SOURCE is no promise but the value itself */
-  FLAG_CANCELLED = 32, /* is being cancelled: not a second time */
-  FLAG_DIVERTED = 64 /* pending, and SOURCE is the rejected promise that it
-                        takes in place of what it waited for: cancel.h */
+  FLAG_CANCELLED = 32, /* asked to end: see cancel.h */
+  FLAG_RESOLVED = 64, /* its first resolving functions do nothing any more */
+  FLAG_CARRIER = 128, /* a call, or what follows for one: it has been asked to
+                         end, and keeps the carrier of the last request */
+  FLAG_DIVERTED = 1 << 13 /* SOURCE is a carrier that it takes in place of
+                             what it waited for */
 };
 
 #define FLAGS_SHAPE (FLAG_EMPTY | FLAG_PACKED)
@@ -75,10 +83,10 @@ struct Promise {
   unsigned char state; /* a State; changes once */
   unsigned char kind; /* a KindId; meaningful while pending */
   unsigned short flags;
-  unsigned int generation : 24; /* moves on whenever it is resolved */
-  unsigned int held : 8; /* those that wait for it but stand in no ring: jobs
-                            of adoptions, the main thread; stays at 255 */
-  unsigned int n; /* aggregate: elements missing; element: its index */
+  unsigned int held; /* those that wait for it but stand in no ring: jobs of
+                        adoptions, the main thread */
+  unsigned int n; /* aggregate: elements missing; element: its index; else
+                     how many have left its ring that still stand there */
   unsigned int waiters; /* reactions in its ring */
 };
 
@@ -126,18 +134,6 @@ static inline void cp_node_init (Promise *p, KindId kind) {
 }
 
 
-/* Count one more, or one less, that waits for p without a place in its ring. */
-static inline void cp_node_hold (Promise *p) {
-  if (p->held < 255)
-    p->held++;
-}
-
-static inline void cp_node_release (Promise *p) {
-  if (p->held < 255)
-    p->held--;
-}
-
-
 /* Push a new pending promise whose metatable is at 'mt'. [-0, +1, m] */
 static inline Promise *cp_promise_make (lua_State *L, KindId kind, int mt) {
   Promise *p =
@@ -155,6 +151,10 @@ static inline Promise *cp_promise_new (lua_State *L, KindId kind) {
 
 /* Push a new pending node, which is no promise for Lua. [-0, +1, m] */
 Promise *cp_node_new (lua_State *L, KindId kind, int slots);
+
+/* The node at 'idx', or NULL if the value there is none: a promise, say.
+   [-0, +0, -] */
+Promise *cp_node_test (lua_State *L, int idx);
 
 /* The promise at 'idx' (any index), with its metatable pushed; or NULL, and
    perhaps one pushed, if the value there is none of this library.
@@ -180,7 +180,7 @@ Promise *cp_promise_test (lua_State *L, const Context *ctx, int idx);
 void cp_ring_append (lua_State *L, Promise *p, int idx, int node);
 
 /* Take the object at 'node' out of the ring of p, which is at 'idx'. It takes
-   as long as there are older ones. [-0, +0, -] */
+   as long as there are older ones: see seat.h. [-0, +0, -] */
 void cp_ring_remove (lua_State *L, Promise *p, int idx, int node);
 
 /* Empty the ring, which is not empty, of p, which is at 'idx'; push its first
@@ -188,8 +188,8 @@ void cp_ring_remove (lua_State *L, Promise *p, int idx, int node);
    [-0, +1, -] */
 unsigned int cp_ring_take (lua_State *L, Promise *p, int idx);
 
-/* Give the ring of p, which is at 'idx', to the promise at 'to', which has
-   none. [-0, +0, -] */
+/* Append the ring of p, which is at 'idx', to that of the promise at 'to'.
+   [-0, +0, -] */
 void cp_ring_move (lua_State *L, Promise *p, int idx, int to);
 
 #endif

@@ -4,7 +4,7 @@
 **
 **   PENDING ---- settle ----> FULFILLED | REJECTED          [cp_promise_settle]
 **      |                        ^                              [cp_promise_copy]
-**      +-- lock (the generation moves on; still PENDING) --+      [cp_resolve]
+**      +-- lock (FLAG_RESOLVED; still PENDING) ------------+      [cp_resolve]
 **
 ** A promise that has settled is *announced*: with reactions it goes into the
 ** microtask queue, itself, as the batch of all of them; rejected and without
@@ -33,24 +33,16 @@ enum {
   AT_WORK = AT_NEXT + 1 /* the first position that is the job's own */
 };
 
-/* Stack positions while promises are cancelled: see cancel.h. */
-enum {
-  CANCEL_CALLED = 1, /* the promise that 'cancel' was called on */
-  CANCEL_CARRIER, /* a promise rejected with the reason */
-  CANCEL_UPSTREAM, /* the carrier for those that the first one waited for */
-  CANCEL_FIRST, /* element nodes whose sources are still to be asked, */
-  CANCEL_LAST, /* linked: the first and the last of them, or nil */
-  CANCEL_PROMISE, /* the promise that is being cancelled */
-  CANCEL_WORK
-};
+struct Walk; /* cancel.h */
 
 /* The behaviour of a kind. */
 typedef struct Kind {
   /* Run the job of the node, at AT_NODE. [-0, +any, -] */
   Outcome (*run)(lua_State *L, Promise *node, const Promise *source);
-  /* Let the pending p, at CANCEL_PROMISE, take the cancellation, and push the
-     promise that it waited for and left, or nil. [-0, +1, -] */
-  Outcome (*cancel)(lua_State *L, Promise *p);
+  /* Ask the pending p to end, at WALK_PROMISE of the walk. If what it waits for
+     is to be asked next, push that and return 1. See cancel.h; NULL: nobody
+     can cancel it. [-0, +(0|1), -] */
+  int (*ask)(struct Walk *walk, Promise *p);
   /* Whether a reaction has lost its purpose; NULL: never. [-0, +0, -] */
   int (*dead)(lua_State *L, int node);
 } Kind;
@@ -61,7 +53,7 @@ extern const Kind cp_kinds[KIND_COUNT]; /* module.c */
 /* Whether nobody has resolved it: its first resolving functions still act,
    and the elements of an aggregate still count. */
 static inline int cp_promise_open (const Promise *p) {
-  return p->state == STATE_PENDING && p->generation == 0;
+  return p->state == STATE_PENDING && !(p->flags & FLAG_RESOLVED);
 }
 
 
@@ -98,8 +90,7 @@ static inline void cp_promise_announce (lua_State *L, Promise *s, int idx) {
 /* Let the pending object at 'node', in no list, react to p: when p settles,
    or, if it has settled, in a job of its own. [-0, +0, -] */
 static inline void
-cp_promise_link (lua_State *L, Context *ctx, Promise *p, int idx, int node) {
-  cp_node_set(L, node, SLOT_SOURCE, idx);
+cp_promise_react (lua_State *L, Context *ctx, Promise *p, int idx, int node) {
   p->flags |= FLAG_HANDLED;
   if (p->state == STATE_PENDING)
     cp_ring_append(L, p, idx, node);
@@ -108,13 +99,12 @@ cp_promise_link (lua_State *L, Context *ctx, Promise *p, int idx, int node) {
 }
 
 
-/* Whether anybody waits for p. Dead reactions at the head of its ring are
-   dropped, so asking costs nothing in the mean. [-0, +0, -] */
-int cp_promise_awaited (lua_State *L, Promise *p, int idx);
-
-/* Drop the dead reactions of p if its ring has grown enough since the last
-   time that this costs nothing in the mean. [-0, +0, -] */
-void cp_promise_sweep (lua_State *L, Promise *p, int idx);
+/* The same, with p for its SOURCE. [-0, +0, -] */
+static inline void
+cp_promise_link (lua_State *L, Context *ctx, Promise *p, int idx, int node) {
+  cp_node_set(L, node, SLOT_SOURCE, idx);
+  cp_promise_react(L, ctx, p, idx, node);
+}
 
 /* Which reason of the context tells that lua_checkstack refused n values: it
    doesn't say if they are too many or memory is short, but Lua's stack takes

@@ -6,9 +6,11 @@
 #include "reaction.h"
 
 #include "args.h"
+#include "cancel.h"
 #include "host.h"
 #include "resolve.h"
 #include "trace.h"
+#include "wait.h"
 
 
 /*
@@ -51,7 +53,10 @@ static inline int
 derive (lua_State *L, Context *ctx, Promise *p, KindId kind) {
   cp_promise_make(L, kind, THE_METATABLE);
   cp_node_set(L, THE_DERIVED, SLOT_VALUE, THE_HANDLER);
-  cp_promise_link(L, ctx, p, ARG_SELF, THE_DERIVED);
+  if (kind == KIND_FINALLY || kind == KIND_LIMIT)
+    cp_wait_link(L, p, ARG_SELF, THE_DERIVED);
+  else
+    cp_promise_link(L, ctx, p, ARG_SELF, THE_DERIVED);
   cp_host_wake(L, ctx);
   return 1;
 }
@@ -114,14 +119,25 @@ int cp_finally (lua_State *L) {
 }
 
 
-int cp_shield (lua_State *L) {
+/* Functions that take a promise and no handler. */
+static int derive_plain (lua_State *L, KindId kind) {
   Context *ctx = cp_context(L);
   Promise *p = cp_args_check_promise(L, ctx, ARG_SELF);
   lua_settop(L, ARG_SELF);
   lua_pushnil(L);
   lua_pushnil(L);
   lua_pushvalue(L, PROMISE_MT);
-  return derive(L, ctx, p, KIND_SHIELD);
+  return derive(L, ctx, p, kind);
+}
+
+
+int cp_shield (lua_State *L) {
+  return derive_plain(L, KIND_SHIELD);
+}
+
+
+int cp_limit (lua_State *L) {
+  return derive_plain(L, KIND_LIMIT);
 }
 
 /* }================================================================ */
@@ -134,18 +150,16 @@ int cp_shield (lua_State *L) {
 */
 
 /* Call the handler on the top with all values of the source, and resolve
-   with its results, unless it has cancelled its own promise. [-1, +any, -] */
+   with its results. [-1, +any, -] */
 static inline Outcome
 call_handler (lua_State *L, Promise *node, const Promise *source) {
   int n = cp_promise_values(L, source, AT_SOURCE);
-  int ok = n >= 0 && lua_pcall(L, n, LUA_MULTRET, AT_HANDLER) == LUA_OK;
-  if (node->state != STATE_PENDING) {
-    if (!ok)
-      cp_trace_take(L, cp_context(L)); /* nobody wants to know */
-    return LEFT;
+  if (n >= 0 && lua_pcall(L, n, LUA_MULTRET, AT_HANDLER) == LUA_OK) {
+    n = lua_gettop(L) - AT_WORK + 1;
+    if (node->flags & FLAG_CANCELLED) /* meanwhile */
+      return cp_resolve_asked(L, node, AT_NODE, n);
+    return cp_resolve(L, node, AT_NODE, n);
   }
-  if (ok)
-    return cp_resolve(L, node, AT_NODE, lua_gettop(L) - AT_WORK + 1);
   cp_trace_reject(L, node, AT_NODE);
   return SETTLED;
 }
@@ -218,7 +232,7 @@ static Outcome requeue (lua_State *L, Promise *node, KindId kind) {
 /* Let the node wait for the promise at 'idx'. */
 static Outcome wait_for (lua_State *L, Promise *node, int idx, KindId kind) {
   node->kind = (unsigned char)kind;
-  cp_promise_link(L, cp_context(L), cp_node_at(L, idx), idx, AT_NODE);
+  cp_wait_link(L, cp_node_at(L, idx), idx, AT_NODE);
   return LEFT;
 }
 
@@ -240,18 +254,21 @@ static int is_inert (lua_State *L, int idx) {
 
 
 /* The handler has run: keep the promise whose outcome the node takes at the
-   end, the settled one, or what it was given when its handler cancelled it. A
-   cancellation from now on replaces that. [-0, +0, -] */
+   end. One that was asked to end has the carrier in SOURCE if that came while
+   its handler ran. [-0, +0, -] */
 static void keep_original (lua_State *L, Promise *node) {
   node->kind = KIND_FINALLY_WAIT;
-  if (node->flags & FLAG_DIVERTED) {
-    node->flags &= (unsigned short)~FLAG_DIVERTED;
-    lua_getiuservalue(L, AT_NODE, SLOT_SOURCE);
-    lua_setiuservalue(L, AT_NODE, SLOT_VALUE);
-    cp_node_clear(L, AT_NODE, SLOT_SOURCE);
-  }
-  else
+  if (!(node->flags & FLAG_CANCELLED)) {
     cp_node_set(L, AT_NODE, SLOT_VALUE, AT_SOURCE);
+    return;
+  }
+  lua_getiuservalue(L, AT_NODE, SLOT_SOURCE);
+  cp_cancel_push_outcome(
+    L, AT_SOURCE, node->flags & FLAG_DIVERTED ? lua_gettop(L) : 0);
+  lua_setiuservalue(L, AT_NODE, SLOT_VALUE);
+  lua_pop(L, 1);
+  cp_node_clear(L, AT_NODE, SLOT_SOURCE);
+  node->flags &= (unsigned short)~FLAG_DIVERTED;
 }
 
 
@@ -287,9 +304,10 @@ static Outcome follow_original (lua_State *L, Promise *node) {
     cp_promise_settle(L, node, AT_NODE, STATE_REJECTED);
     return SETTLED;
   }
-  node->kind = KIND_PASS;
+  node->kind = KIND_PLAIN; /* a getter may cancel it, */
+  node->flags |= FLAG_RESOLVED; /* though it has no hooks */
   cp_resolve_as(L, cp_node_at(L, idx), idx, AT_WORK);
-  if (node->state != STATE_PENDING) /* a getter has cancelled it */
+  if (node->state != STATE_PENDING)
     return LEFT;
   cp_node_clear(L, AT_NODE, SLOT_VALUE);
   return wait_for(L, node, idx, KIND_PASS);
@@ -301,7 +319,9 @@ Outcome
 cp_run_finally_wait (lua_State *L, Promise *node, const Promise *source) {
   const Promise *original;
   if (source != NULL && source->state == STATE_REJECTED) {
-    cp_node_set(L, AT_NODE, SLOT_VALUE, AT_SOURCE);
+    /* the cancellation of its clean-up replaces no failure */
+    if (!(node->flags & FLAG_CANCELLED) || cp_cancel_is_failure(L, AT_SOURCE))
+      cp_node_set(L, AT_NODE, SLOT_VALUE, AT_SOURCE);
     return requeue(L, node, KIND_FINALLY_END);
   }
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);

@@ -21,6 +21,9 @@ int cp_finally (lua_State *L);
 /* shield(p): a promise that follows p, whose cancellation p doesn't notice */
 int cp_shield (lua_State *L);
 
+/* limit(p): the same, for 'expire' */
+int cp_limit (lua_State *L);
+
 Outcome cp_run_next (lua_State *L, Promise *node, const Promise *source);
 Outcome cp_run_catch (lua_State *L, Promise *node, const Promise *source);
 Outcome cp_run_both (lua_State *L, Promise *node, const Promise *source);

@@ -1,12 +1,13 @@
 /*
 ** resolve.c
-** See resolve.h.  A promise is locked (its generation moves on) before any
-** code of the user's may run, so that nothing can resolve it twice.
+** See resolve.h.  A promise is locked (FLAG_RESOLVED) before any code of the
+** user's may run, so that nothing can resolve it twice.
 */
 
 #include "resolve.h"
 
 #include "args.h"
+#include "cancel.h"
 #include "host.h"
 #include "trace.h"
 
@@ -34,7 +35,7 @@ int cp_resolve_pack (lua_State *L) {
    a cancellation rejects it at once, whatever it was. After that code, look at
    its state. */
 static void lock (Promise *p) {
-  p->generation++;
+  p->flags |= FLAG_RESOLVED;
   p->kind = KIND_PLAIN;
 }
 
@@ -189,7 +190,7 @@ follow_promise (lua_State *L, Promise *p, int idx, int target) {
     return SETTLED;
   }
   cp_node_clear(L, idx, SLOT_VALUE);
-  cp_node_hold(cp_node_at(L, target));
+  cp_node_at(L, target)->held++;
   lua_pushvalue(L, target);
   return lock_in(L, p, idx, KIND_ADOPT);
 }
@@ -242,6 +243,24 @@ Outcome cp_resolve_slow (lua_State *L, Promise *p, int idx, int n) {
 }
 
 
+Outcome cp_resolve_asked (lua_State *L, Promise *p, int idx, int n) {
+  int first = lua_gettop(L) - n + 1;
+  int carrier = first + 1;
+  Outcome outcome = SETTLED;
+  lua_settop(L, first); /* nil if there is no value */
+  lua_getiuservalue(L, idx, SLOT_SOURCE);
+  p->flags &= (unsigned short)~FLAG_DIVERTED;
+  if (cp_promise_test(L, cp_context(L), first) == NULL)
+    cp_promise_copy(L, p, idx, carrier);
+  else if ((outcome = follow_promise(L, p, idx, first)) == LEFT) {
+    cp_node_set(L, idx, SLOT_VALUE, carrier);
+    cp_cancel_from(L, p, idx, carrier);
+  }
+  lua_settop(L, first - 1);
+  return outcome;
+}
+
+
 Outcome cp_resolve_as (lua_State *L, Promise *p, int idx, int source) {
   const Promise *s = cp_node_at(L, source);
   int type, n;
@@ -266,56 +285,67 @@ Outcome cp_resolve_as (lua_State *L, Promise *p, int idx, int source) {
 
 /*
 ** {================================================================
-** Resolving functions: upvalues (context, promise[, generation])
+** Resolving functions: upvalues (context, promise[, token]). Those given to a
+** thenable act as long as the promise holds their token.
 ** =================================================================
 */
 
 #define OWNER lua_upvalueindex(2)
+#define TOKEN lua_upvalueindex(3)
 
 
-static int resolve_if (lua_State *L, unsigned int generation) {
-  Promise *p = cp_node_at(L, OWNER);
-  if (p->state == STATE_PENDING && p->generation == generation) {
-    Outcome outcome = cp_resolve(L, p, OWNER, lua_gettop(L));
-    cp_host_finish(L, outcome, p, OWNER);
-  }
+static int resolve (lua_State *L, Promise *p) {
+  Outcome outcome = cp_resolve(L, p, OWNER, lua_gettop(L));
+  cp_host_finish(L, outcome, p, OWNER);
   return 0;
 }
 
 
-static int reject_if (lua_State *L, unsigned int generation) {
-  Promise *p = cp_node_at(L, OWNER);
-  if (p->state == STATE_PENDING && p->generation == generation) {
-    lua_settop(L, 1);
-    cp_promise_settle(L, p, OWNER, STATE_REJECTED);
-    cp_host_finish(L, SETTLED, p, OWNER);
-  }
+static int reject (lua_State *L, Promise *p) {
+  lua_settop(L, 1);
+  cp_promise_settle(L, p, OWNER, STATE_REJECTED);
+  cp_host_finish(L, SETTLED, p, OWNER);
   return 0;
 }
 
 
 int cp_resolve_function (lua_State *L) {
-  return resolve_if(L, 0);
+  Promise *p = cp_node_at(L, OWNER);
+  return cp_promise_open(p) ? resolve(L, p) : 0;
 }
 
 
 int cp_reject_function (lua_State *L) {
-  return reject_if(L, 0);
+  Promise *p = cp_node_at(L, OWNER);
+  return cp_promise_open(p) ? reject(L, p) : 0;
 }
 
 
-static unsigned int own_generation (lua_State *L) {
-  return (unsigned int)lua_tointeger(L, lua_upvalueindex(3));
+/* The promise, if it holds the token; which it does no more then. */
+static Promise *take_token (lua_State *L) {
+  Promise *p = cp_node_at(L, OWNER);
+  int is_held;
+  if (p->state != STATE_PENDING)
+    return NULL;
+  lua_getiuservalue(L, OWNER, SLOT_VALUE);
+  is_held = lua_rawequal(L, -1, TOKEN);
+  lua_pop(L, 1);
+  if (!is_held)
+    return NULL;
+  cp_node_clear(L, OWNER, SLOT_VALUE);
+  return p;
 }
 
 
 static int resolve_later (lua_State *L) {
-  return resolve_if(L, own_generation(L));
+  Promise *p = take_token(L);
+  return p != NULL ? resolve(L, p) : 0;
 }
 
 
 static int reject_later (lua_State *L) {
-  return reject_if(L, own_generation(L));
+  Promise *p = take_token(L);
+  return p != NULL ? reject(L, p) : 0;
 }
 
 /* }================================================================ */
@@ -327,10 +357,41 @@ static int reject_later (lua_State *L) {
 ** =================================================================
 */
 
+/* One that was asked to end, or that follows for a call which was: it holds the
+   carrier. */
+static Outcome run_carrying (lua_State *L, Promise *node) {
+  const Promise *source = cp_node_at(L, AT_SOURCE);
+  lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
+  if (node->flags & FLAG_CANCELLED) {
+    cp_cancel_push_outcome(L, AT_SOURCE, AT_WORK);
+    cp_promise_copy(L, node, AT_NODE, AT_WORK + 1);
+    return SETTLED;
+  }
+  cp_promise_copy(L, node, AT_NODE, AT_SOURCE);
+  if (source->state == STATE_FULFILLED)
+    cp_node_set(L, AT_NODE, SLOT_SOURCE, AT_WORK);
+  return SETTLED;
+}
+
+
 /* A reaction without a handler, and a promise that follows another. */
 Outcome cp_run_pass (lua_State *L, Promise *node, const Promise *source) {
   (void)source;
+  if (node->flags & (FLAG_CANCELLED | FLAG_CARRIER))
+    return run_carrying(L, node);
   return cp_resolve_as(L, node, AT_NODE, AT_SOURCE);
+}
+
+
+/* One with an outcome of its own, which only a failure replaces. */
+Outcome cp_run_limit (lua_State *L, Promise *node, const Promise *source) {
+  (void)source;
+  if (!(node->flags & FLAG_CANCELLED) ||
+      cp_cancel_is_failure(L, AT_SOURCE))
+    return cp_resolve_as(L, node, AT_NODE, AT_SOURCE);
+  lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
+  cp_promise_copy(L, node, AT_NODE, AT_WORK);
+  return SETTLED;
 }
 
 
@@ -339,15 +400,18 @@ Outcome cp_run_pass (lua_State *L, Promise *node, const Promise *source) {
 Outcome cp_run_adopt (lua_State *L, Promise *node, const Promise *source) {
   Promise *target = cp_node_at(L, AT_SOURCE);
   (void)source;
-  cp_node_release(target);
+  target->held--;
   node->kind = KIND_PASS;
   cp_promise_link(L, cp_context(L), target, AT_SOURCE, AT_NODE);
   return LEFT;
 }
 
 
-/* Arguments: context; promise; generation; thenable; its method 'next'. */
+/* Arguments: context; promise; token; thenable; its method 'next'. */
 static int call_thenable (lua_State *L) {
+  lua_newuserdatauv(L, 0, 0);
+  lua_replace(L, 3);
+  cp_node_set(L, 2, SLOT_VALUE, 3);
   lua_insert(L, 4); /* the method, below the thenable */
   lua_pushvalue(L, 1);
   lua_pushvalue(L, 2);
@@ -357,7 +421,7 @@ static int call_thenable (lua_State *L) {
   lua_pushvalue(L, 2);
   lua_pushvalue(L, 3);
   lua_pushcclosure(L, reject_later, 3);
-  /* stack: context; promise; generation; next; thenable; resolve; reject */
+  /* stack: context; promise; token; next; thenable; resolve; reject */
   lua_call(L, 3, 0);
   return 0;
 }
@@ -365,19 +429,18 @@ static int call_thenable (lua_State *L) {
 
 /* The job of ECMA-262 27.2.2.2, NewPromiseResolveThenableJob. */
 Outcome cp_run_thenable (lua_State *L, Promise *node, const Promise *source) {
-  unsigned int generation = node->generation;
   (void)source;
   lua_pushcfunction(L, call_thenable);
   lua_pushvalue(L, CONTEXT);
   lua_pushvalue(L, AT_NODE);
-  lua_pushinteger(L, generation);
+  lua_pushnil(L);
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
   lua_pushvalue(L, AT_SOURCE);
   cp_node_clear(L, AT_NODE, SLOT_VALUE);
   node->kind = KIND_PLAIN;
   if (lua_pcall(L, 5, 0, AT_HANDLER) == LUA_OK)
     return LEFT;
-  if (node->state != STATE_PENDING || node->generation != generation) {
+  if (node->state != STATE_PENDING || node->kind != KIND_PLAIN) {
     cp_trace_take(L, cp_context(L)); /* nobody wants to know */
     return LEFT;
   }

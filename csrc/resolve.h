@@ -32,6 +32,12 @@ static inline Outcome cp_resolve (lua_State *L, Promise *p, int idx, int n) {
   return cp_resolve_slow(L, p, idx, n);
 }
 
+/* Resolve p, at 'idx', which was asked to end while its own code ran, and has
+   the carrier in SOURCE, with the n values that this gave: it takes the
+   cancellation in their place, or follows a promise that is asked then.
+   It may run user code. [-n, +0, -] */
+Outcome cp_resolve_asked (lua_State *L, Promise *p, int idx, int n);
+
 /* Resolve p, at 'idx', with all values, or reject it with the reason, of the
    settled promise at 'source'. [-0, +0, -] */
 Outcome cp_resolve_as (lua_State *L, Promise *p, int idx, int source);
@@ -68,6 +74,7 @@ cp_push_resolving (lua_State *L, int idx, lua_CFunction f) {
 }
 
 Outcome cp_run_pass (lua_State *L, Promise *node, const Promise *source);
+Outcome cp_run_limit (lua_State *L, Promise *node, const Promise *source);
 Outcome cp_run_adopt (lua_State *L, Promise *node, const Promise *source);
 Outcome cp_run_thenable (lua_State *L, Promise *node, const Promise *source);
 

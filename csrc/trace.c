@@ -193,6 +193,14 @@ int cp_trace_handler (lua_State *L) {
 }
 
 
+int cp_trace_body_handler (lua_State *L) {
+  const Context *ctx = cp_context(L);
+  if (ctx->drive != NULL && ctx->drive->co == L)
+    ctx->drive->call->flags &= (unsigned short)~FLAG_CANCELLED;
+  return cp_trace_handler(L);
+}
+
+
 void cp_trace_take (lua_State *L, Context *ctx) {
   int reason = lua_gettop(L);
   if (!ctx->traced) {

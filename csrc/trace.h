@@ -24,6 +24,19 @@ extern const lua_CFunction cp_trace_bases[]; /* module.c */
 
 int cp_trace_handler (lua_State *L);
 
+/* An async call that runs. */
+struct Drive {
+  Promise *call;
+  lua_State *co; /* its coroutine */
+  lua_State *L; /* who drives it, */
+  int idx; /* and where the call is on its stack */
+  Drive *outer; /* the call that runs around it */
+};
+
+/* The message handler of its body: no code of that catches the error. So a
+   request to end that was not delivered is void: see cancel.h. */
+int cp_trace_body_handler (lua_State *L);
+
 /* Push the message handler. [-0, +1, -] */
 static inline void cp_trace_push_handler (lua_State *L) {
   lua_getiuservalue(L, CONTEXT, CTX_HANDLER);

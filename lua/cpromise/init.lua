@@ -31,12 +31,14 @@ local Promise = {
   allSettled = core.allSettled,
   any = core.any,
   race = core.race,
+  select = core.select,
   allKeyed = core.allKeyed,
   allSettledKeyed = core.allSettledKeyed,
   isAggregate = core.isAggregate,
 
   shield = core.shield,
   isCancelled = core.isCancelled,
+  cancelled = core.cancelled,
   scope = scope,
 
   async = core.async,

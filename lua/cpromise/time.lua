@@ -56,11 +56,10 @@ function time.timeout(promise, seconds, reason)
   if why then check.fail(2, "timeout", why) end
   local current = need_loop "timeout"
   local timer
-  local follower = promise:finally(function()
-    if timer then current.cancel(timer) end
-  end)
+  local follower = core.limit(promise)
   timer = current.timer(seconds, function()
-    core.abandon(follower, setmetatable({
+    if promise:status() ~= "pending" then return end
+    core.expire(follower, setmetatable({
       message = ("timed out after %.14g seconds"):format(seconds),
       seconds = seconds,
       reason = reason,
