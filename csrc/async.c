@@ -123,8 +123,7 @@ static Slice has_yielded (lua_State *L, Promise *p, int idx, lua_State *co) {
    returned n values, which are on the top. Values stand; a promise is asked in
    place of the body if that was not told. Otherwise the carrier stays with the
    call. */
-static Outcome
-resolve_asked_call (lua_State *L, Promise *p, int idx, int n) {
+static Outcome resolve_asked_call (lua_State *L, Promise *p, int idx, int n) {
   int first = lua_gettop(L) - n + 1;
   int is_object =
     n > 0 && (lua_istable(L, first) || lua_isuserdata(L, first));

@@ -592,8 +592,7 @@ int cp_cancel_from (lua_State *L, Promise *p, int idx, int carrier) {
 }
 
 
-int
-cp_cancel_element (lua_State *L, Promise *p, int node, int carrier) {
+int cp_cancel_element (lua_State *L, Promise *p, int node, int carrier) {
   Walk w;
   if (!begin(&w, L, carrier, carrier))
     return 0;

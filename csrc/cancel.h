@@ -97,8 +97,7 @@ int cp_cancel_from (lua_State *L, Promise *p, int idx, int carrier);
 int cp_cancel_elements (lua_State *L, Promise *p, int idx, int carrier);
 
 /* The same from its element at 'node' on. [-0, +0, -] */
-int
-cp_cancel_element (lua_State *L, Promise *p, int node, int carrier);
+int cp_cancel_element (lua_State *L, Promise *p, int node, int carrier);
 
 /* Whether the promise at 'idx' has been rejected with anything but a
    cancellation. [-0, +0, -] */

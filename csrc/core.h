@@ -67,7 +67,8 @@ typedef struct Context {
   Queue rejections; /* rejected, and nobody handled them so far */
   const void *promise_mt; /* identity of the metatable of promises */
   lua_CFunction lua_next; /* Lua's own 'next', which makes no thenable */
-  lua_State *driven; /* coroutine of the async call, or generator, that runs */
+  lua_State
+    *driven; /* coroutine of the async call, or generator, that runs */
   Drive *drive; /* the async call that runs, or NULL */
   lua_State *waiting; /* coroutine that yields because it waits */
   lua_State *resumed; /* coroutine that may stop waiting now */

@@ -34,8 +34,8 @@ int cp_wait_dead_seat (lua_State *L, int node) {
   int is_dead;
   lua_getiuservalue(L, node, SLOT_VALUE);
   p = (const Promise *)lua_touserdata(L, -1);
-  is_dead = p == NULL || (p->kind == KIND_AWAIT &&
-                           cp_wait_dead_thread(L, lua_gettop(L)));
+  is_dead = p == NULL ||
+            (p->kind == KIND_AWAIT && cp_wait_dead_thread(L, lua_gettop(L)));
   lua_pop(L, 1);
   return is_dead;
 }
@@ -214,8 +214,7 @@ int cp_wait_others (lua_State *L, Promise *s, int idx, int place) {
 
 /* (metatable of nodes) -> a new seat. */
 static int make_seat (lua_State *L) {
-  Promise *p =
-    (Promise *)lua_newuserdatauv(L, sizeof(Promise), NODE_SLOTS);
+  Promise *p = (Promise *)lua_newuserdatauv(L, sizeof(Promise), NODE_SLOTS);
   cp_node_init(p, KIND_SEAT);
   lua_insert(L, 1);
   lua_setmetatable(L, 1);

@@ -34,7 +34,7 @@ build = {
         "csrc/reaction.c",
         "csrc/resolve.c",
         "csrc/trace.c",
-    "csrc/wait.c",
+        "csrc/wait.c",
       },
       defines = {"NDEBUG"},
     },
