@@ -19,14 +19,20 @@
 #define MAX_DEPTH 30
 
 
-/* Close a coroutine: its pending variables. [-0, +0, -] */
-static void close_coroutine (lua_State *co, lua_State *L) {
+/* Close a coroutine: its pending variables. Returns a status of Lua; if that is
+   no LUA_OK, the error is on the top of 'co'. [-0, +0, -] */
+static int reset_coroutine (lua_State *co, lua_State *L) {
 #if LUA_VERSION_RELEASE_NUM >= 50406
-  lua_closethread(co, L);
+  return lua_closethread(co, L);
 #else
   (void)L;
-  lua_resetthread(co);
+  return lua_resetthread(co);
 #endif
+}
+
+
+static void close_coroutine (lua_State *co, lua_State *L) {
+  reset_coroutine(co, L);
   lua_settop(co, 0); /* dead, not waiting to be started */
 }
 
@@ -196,7 +202,7 @@ static void deliver (lua_State *L, Promise *node, lua_State *co) {
   cp_wait_push_awaited(L, co);
   if (cp_promise_test(L, cp_context(L), lua_gettop(L)) == NULL ||
       !cp_cancel_is_failure(L, lua_gettop(L))) {
-    node->flags &= (unsigned short)~FLAG_CANCELLED;
+    node->flags &= (unsigned short)~(FLAG_CANCELLED | FLAG_INTERRUPTED);
     lua_getiuservalue(L, AT_NODE, SLOT_SOURCE);
     cp_wait_set_awaited(L, co);
     cp_context(L)->cancelled = 1;
@@ -295,7 +301,7 @@ static lua_State *prepare (lua_State *L, int fn, int first, int n) {
   int i;
   if (n > LUA_MINSTACK / 2 && /* there is room for a few */
       (!lua_checkstack(co, n + 3) || !lua_checkstack(L, n + 3))) {
-    lua_getiuservalue(L, CONTEXT, CTX_NO_MEMORY);
+    lua_getiuservalue(L, CONTEXT, cp_promise_no_room(n));
     lua_error(L);
   }
   lua_pushcfunction(co, cp_async_body);
@@ -376,7 +382,8 @@ int cp_spawn (lua_State *L) {
 enum {
   WAIT_PROMISE = 1, /* what is at 1 is a promise, not a plain value */
   WAIT_PROTECTED = 2, /* 'pawait': true and the values, or false, reason */
-  WAIT_TRACED = 4 /* errors in flight wait at 2 */
+  WAIT_TRACED = 4, /* errors in flight wait at 2 */
+  WAIT_BLOCK = 8 /* a scope in the coroutine may interrupt this */
 };
 
 
@@ -417,10 +424,29 @@ static Promise *as_source (lua_State *L, Context *ctx) {
 }
 
 
+/* Whether what is at 1 was rejected by the scope that the coroutine is in. */
+static int is_interrupted (lua_State *L) {
+  int is;
+  lua_getiuservalue(L, CONTEXT, CTX_BLOCKS);
+  lua_pushthread(L);
+  lua_rawget(L, -2);
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, "interrupt");
+    lua_replace(L, -2);
+  }
+  lua_getiuservalue(L, 1, SLOT_VALUE);
+  is = !lua_isnil(L, -1) && lua_rawequal(L, -1, -2);
+  lua_settop(L, 1);
+  return is;
+}
+
+
 /* Return or raise the outcome of what is at 1. */
 static int outcome (lua_State *L, int k) {
   const Promise *s = k & WAIT_PROMISE ? cp_node_at(L, 1) : NULL;
   lua_settop(L, 1);
+  if (k & WAIT_BLOCK && k & WAIT_PROTECTED && is_interrupted(L))
+    k &= ~WAIT_PROTECTED;
   if (k & WAIT_PROTECTED)
     lua_pushboolean(L, s == NULL || s->state == STATE_FULFILLED);
   if (s == NULL)
@@ -537,6 +563,26 @@ static int wait (
 }
 
 
+/* In a coroutine of the user's own, or on the main thread: if it is in a scope,
+   let what is awaited, at 1, go through that, which may interrupt it: see
+   scope.lua. Returns WAIT_BLOCK, or 0. [-0, +0, e] */
+static int enter_block (lua_State *L) {
+  lua_getiuservalue(L, CONTEXT, CTX_BLOCKS);
+  lua_pushthread(L);
+  if (lua_isnil(L, 2) || lua_rawget(L, 2) == LUA_TNIL) {
+    lua_settop(L, 1);
+    return 0;
+  }
+  lua_getfield(L, 3, "follow");
+  lua_pushvalue(L, 3);
+  lua_pushvalue(L, 1);
+  lua_call(L, 2, 1);
+  lua_replace(L, 1);
+  lua_settop(L, 1);
+  return WAIT_BLOCK;
+}
+
+
 static int await (lua_State *L, int k) {
   Context *ctx = cp_context(L);
   lua_settop(L, 1);
@@ -546,6 +592,8 @@ static int await (lua_State *L, int k) {
     if (why != NULL)
       return luaL_error(L, "%s", why);
     lua_settop(L, 1);
+    if (ctx->driven != L)
+      k |= enter_block(L);
     if (is_main)
       return await_by_loop(L, ctx, k);
   }
@@ -563,14 +611,32 @@ int cp_pawait (lua_State *L) {
 }
 
 
-int cp_cancelled (lua_State *L) {
+/* Push the promise of the running async call, or nil. [-0, +1, -] */
+static const Promise *push_call (lua_State *L) {
   const Drive *drive = cp_context(L)->drive;
-  if (cp_context(L)->driven == NULL || drive == NULL ||
-      !(drive->call->flags & FLAG_CARRIER))
-    return 0;
-  lua_getiuservalue(drive->L, drive->idx, SLOT_SOURCE);
+  if (drive == NULL) {
+    lua_pushnil(L);
+    return NULL;
+  }
+  lua_pushvalue(drive->L, drive->idx);
   lua_xmove(drive->L, L, 1);
-  lua_getiuservalue(L, -1, SLOT_VALUE);
+  return drive->call;
+}
+
+
+int cp_running (lua_State *L) {
+  push_call(L);
+  return 1;
+}
+
+
+int cp_cancelled (lua_State *L) {
+  const Promise *call = push_call(L);
+  int top = lua_gettop(L);
+  if (call == NULL || !(call->flags & FLAG_CARRIER))
+    return 0;
+  lua_getiuservalue(L, top, SLOT_SOURCE);
+  lua_getiuservalue(L, top + 1, SLOT_VALUE);
   return 1;
 }
 
@@ -593,6 +659,13 @@ int cp_unwrap (lua_State *L) {
 int cp_awaitLoop (lua_State *L) {
   lua_settop(L, 1);
   return await_by_loop(L, cp_context(L), 0);
+}
+
+
+int cp_setBlocks (lua_State *L) {
+  lua_settop(L, 1);
+  lua_setiuservalue(L, CONTEXT, CTX_BLOCKS);
+  return 0;
 }
 
 
@@ -772,14 +845,41 @@ int cp_wrap (lua_State *L) {
   lua_State *co;
   cp_args_check_callable(L, 1);
   lua_settop(L, 1);
-  lua_pushvalue(L, CONTEXT);
-  lua_pushvalue(L, PROMISE_MT);
   co = lua_newthread(L);
   lua_pushvalue(L, 1);
   lua_xmove(L, co, 1);
+  lua_pushvalue(L, CONTEXT);
+  lua_pushvalue(L, PROMISE_MT);
+  lua_pushvalue(L, 2);
   lua_pushboolean(L, 0);
   lua_pushcclosure(L, call_wrapped, 4);
-  return 1;
+  lua_pushnil(L);
+  lua_pushnil(L);
+  lua_newuserdatauv(L, 0, 1);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, -2, 1);
+  lua_getiuservalue(L, CONTEXT, CTX_CLOSER_MT);
+  lua_setmetatable(L, -2);
+  return 4;
+}
+
+
+/* The loop has been left. A generator that runs, since it leaves the loop of
+   its own consumer, closes by itself. */
+int cp_close_generator (lua_State *L) {
+  lua_State *co;
+  lua_Debug ar;
+  luaL_checktype(L, 1, LUA_TUSERDATA);
+  lua_getiuservalue(L, 1, 1);
+  co = lua_tothread(L, -1);
+  if (co == NULL || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar)))
+    return 0;
+  if (reset_coroutine(co, L) == LUA_OK) {
+    lua_settop(co, 0);
+    return 0;
+  }
+  lua_xmove(co, L, 1);
+  return lua_error(L);
 }
 
 /* }================================================================ */

@@ -38,14 +38,21 @@ int cp_pawait (lua_State *L);
    to end with, or nil */
 int cp_cancelled (lua_State *L);
 
+/* running() -> the promise of the running async call, or nil */
+int cp_running (lua_State *L);
+
 /* canAwait(): whether 'await' could wait here. */
 int cp_canAwait (lua_State *L);
 
 /* unwrap(p): what 'await' would return or raise, for p that has settled */
 int cp_unwrap (lua_State *L);
 
-/* wrap(fn): coroutine.wrap for generators that await */
+/* wrap(fn): coroutine.wrap for generators that await -> the function, and for a
+   generic 'for': nil, nil, what closes the generator */
 int cp_wrap (lua_State *L);
+
+/* __close of that */
+int cp_close_generator (lua_State *L);
 
 /* awaitLoop(v): as await, but by running the loop, in a coroutine too */
 int cp_awaitLoop (lua_State *L);
@@ -53,6 +60,11 @@ int cp_awaitLoop (lua_State *L);
 /* setPump(hook): hook(promise) runs the loop until the promise has settled, or
    nothing is left to do; it returns nil, or a string: why it can't. */
 int cp_setPump (lua_State *L);
+
+/* setBlocks(table): by coroutine, the tables of those that are in a scope, or on
+   the main thread. Whatever is awaited there goes through 'follow(table, v)',
+   which returns a promise; the value of 'interrupt' is raised by 'pawait' too. */
+int cp_setBlocks (lua_State *L);
 
 /* The body of an async call: below it nothing belongs to the call. */
 int cp_async_body (lua_State *L);

@@ -271,8 +271,10 @@ int cp_ask_finally_done (Walk *w, Promise *p) {
 }
 
 
-/* Note a request to a call, if none is undelivered. */
+/* Note a request to a call, if none is undelivered but one from inside. */
 static void ask_to_raise (Walk *w, Promise *p) {
+  if (p->flags & FLAG_INTERRUPTED)
+    p->flags &= (unsigned short)~(FLAG_INTERRUPTED | FLAG_CANCELLED);
   if (mark(w, p)) {
     p->flags |= FLAG_CARRIER;
     give_carrier(w, SLOT_SOURCE);
@@ -739,6 +741,45 @@ int cp_expire (lua_State *L) {
   push_cancellation(L, CALL_REASON);
   cp_cancel_push_carrier(L);
   return run_cancel(L, p);
+}
+
+
+int cp_interrupt (lua_State *L) {
+  Promise *p = cp_args_check_promise(L, cp_context(L), 1);
+  int is_free = p->state == STATE_PENDING && !(p->flags & FLAG_CANCELLED);
+  int before = CALL_CARRIER + 1;
+  lua_settop(L, 2);
+  push_cancellation(L, CALL_REASON);
+  cp_cancel_push_carrier(L);
+  lua_pushvalue(L, CALL_OWN);
+  if (p->state == STATE_PENDING && p->flags & FLAG_CARRIER)
+    lua_getiuservalue(L, CALLED, SLOT_SOURCE);
+  else
+    lua_pushnil(L);
+  run_cancel(L, p);
+  if (is_free && p->state == STATE_PENDING && p->flags & FLAG_CANCELLED)
+    p->flags |= FLAG_INTERRUPTED;
+  lua_settop(L, before);
+  return 1;
+}
+
+
+int cp_withdraw (lua_State *L) {
+  Promise *p = cp_args_check_promise(L, cp_context(L), 1);
+  int is_last;
+  lua_settop(L, 3);
+  if (p->state != STATE_PENDING || !(p->flags & FLAG_CARRIER))
+    return 0;
+  lua_getiuservalue(L, 1, SLOT_SOURCE);
+  lua_getiuservalue(L, 4, SLOT_VALUE);
+  is_last = lua_rawequal(L, 5, 2);
+  if (!is_last)
+    return 0;
+  p->flags &= (unsigned short)~(FLAG_CANCELLED | FLAG_INTERRUPTED);
+  if (lua_isnil(L, 3))
+    p->flags &= (unsigned short)~FLAG_CARRIER;
+  cp_node_set(L, 1, SLOT_SOURCE, 3);
+  return 0;
 }
 
 

@@ -72,6 +72,14 @@ int cp_close (lua_State *L);
 /* expire(p, reason): cancel p, of 'limit', which gets the reason as it is. */
 int cp_expire (lua_State *L);
 
+/* interrupt(call, cancellation): cancel the call that runs or waits, on behalf
+   of a scope in its own body -> the carrier it had before, or nil */
+int cp_interrupt (lua_State *L);
+
+/* withdraw(call, cancellation, carrier): the running call is under that request
+   no more, and has the carrier back that it had before. */
+int cp_withdraw (lua_State *L);
+
 /* cancellation(reason) -> what 'cancel' would reject with */
 int cp_cancellation (lua_State *L);
 

@@ -632,25 +632,63 @@ int cp_isAggregate (lua_State *L) {
 }
 
 
+/* Replace the aggregate error on the top by its first line, and push the table
+   of its errors. Returns how many there are. [-1, +2, e] */
+static lua_Integer push_head (lua_State *L) {
+  int idx = lua_gettop(L);
+  lua_Integer n;
+  luaL_checktype(L, idx, LUA_TTABLE);
+  lua_getfield(L, idx, "errors");
+  luaL_checktype(L, -1, LUA_TTABLE);
+  n = luaL_len(L, -1);
+  lua_pushliteral(L, "AggregateError: ");
+  lua_getfield(L, idx, "message");
+  luaL_tolstring(L, -1, NULL);
+  lua_remove(L, -2);
+  lua_concat(L, 2);
+  lua_replace(L, idx);
+  return n;
+}
+
+
+/* Replace an error of an aggregate by a string. One that is an aggregate error
+   itself shows only its first line: else the text could double at each level.
+   [-1, +1, e] */
+static void show_error (lua_State *L) {
+  if (cp_args_is_tagged(L, lua_gettop(L), CTX_AGGREGATE_MT)) {
+    lua_Integer n = push_head(L);
+    lua_pop(L, 1);
+    lua_pushfstring(L, " (%I errors)", (LUAI_UACINT)n);
+    lua_concat(L, 2);
+  }
+  else {
+    luaL_tolstring(L, -1, NULL);
+    lua_remove(L, -2);
+  }
+}
+
+
+#define SHOWN 100 /* errors of one aggregate */
+
+
 int cp_aggregate_tostring (lua_State *L) {
   luaL_Buffer b;
   lua_Integer i, n;
-  luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  lua_getfield(L, 1, "errors");
-  luaL_checktype(L, 2, LUA_TTABLE);
-  n = luaL_len(L, 2);
-  lua_getfield(L, 1, "message");
+  n = push_head(L);
+  /* stack: first line; errors */
   luaL_buffinit(L, &b);
-  luaL_addstring(&b, "AggregateError: ");
-  luaL_tolstring(L, 3, NULL);
+  lua_pushvalue(L, 1);
   luaL_addvalue(&b);
-  for (i = 1; i <= n; i++) {
+  for (i = 1; i <= n && i <= SHOWN; i++) {
     lua_pushfstring(L, "\n  %I: ", (LUAI_UACINT)i);
     luaL_addvalue(&b);
     lua_geti(L, 2, i);
-    luaL_tolstring(L, -1, NULL);
-    lua_remove(L, -2);
+    show_error(L);
+    luaL_addvalue(&b);
+  }
+  if (n > SHOWN) {
+    lua_pushfstring(L, "\n  and %I more", (LUAI_UACINT)(n - SHOWN));
     luaL_addvalue(&b);
   }
   luaL_pushresult(&b);

@@ -95,6 +95,7 @@ enum {
                       reactions takes another in its place */
   CTX_WAKE, /* the loop's hook, or nil */
   CTX_ON_UNHANDLED, /* the user's hook for rejections, or nil */
+  CTX_BLOCKS, /* coroutines that are in a scope, or nil: async.h */
   CTX_PUMP, /* runs the loop until a promise has settled */
   CTX_HANDLER, /* the message handler, also an upvalue: see trace.h */
   CTX_BODY_HANDLER, /* that of the bodies of async calls */
@@ -103,6 +104,7 @@ enum {
   CTX_NODE_MT, /* metatable of nodes that are no promises */
   CTX_AGGREGATE_MT, /* metatable of aggregate errors */
   CTX_CANCELLATION_MT, /* metatable of cancellations */
+  CTX_CLOSER_MT, /* metatable of what closes a generator */
   CTX_CANCELLED, /* a carrier (see cancel.h) where the right one is unknown */
   CTX_UNCHOSEN, /* the carrier for what 'select' doesn't choose */
   CTX_KEY_NEXT, /* the strings, so that using one never allocates */

@@ -71,15 +71,16 @@ static void call_hook (lua_State *L, int reason, int promise, Head head) {
 }
 
 
-/* A cancellation is news to nobody. */
-void cp_host_report (lua_State *L, int promise) {
+/* As cp_host_report, to the hook in that slot (0: none) of the context. A
+   cancellation is news to nobody. */
+static void report (lua_State *L, int promise, int hook) {
   Head head = promise != 0 ? HEAD_REJECTION : HEAD_ERROR;
   int reason = lua_gettop(L) - 1;
   if (cp_args_is_tagged(L, reason, CTX_CANCELLATION_MT)) {
     lua_pop(L, 2);
     return;
   }
-  if (lua_getiuservalue(L, CONTEXT, CTX_ON_UNHANDLED) != LUA_TNIL)
+  if (hook != 0 && lua_getiuservalue(L, CONTEXT, hook) != LUA_TNIL)
     call_hook(L, reason, promise, head);
   else
     print_report(L, reason, head);
@@ -87,16 +88,28 @@ void cp_host_report (lua_State *L, int promise) {
 }
 
 
+void cp_host_report (lua_State *L, int promise) {
+  report(L, promise, CTX_ON_UNHANDLED);
+}
+
+
+/* What is rejected while the hook runs is an error in that: it is not told of
+   it again, or it might never end. */
 void cp_host_report_rejections (lua_State *L) {
   Context *ctx = cp_context(L);
   int top = lua_gettop(L);
+  size_t known = ctx->rejections.n;
   while (ctx->rejections.n > 0) {
     const Promise *p = cp_queue_pop(L, &ctx->rejections);
     if (!(p->flags & FLAG_HANDLED)) {
       lua_getiuservalue(L, top + 1, SLOT_VALUE);
       lua_getiuservalue(L, top + 1, SLOT_SOURCE); /* the traceback */
-      cp_host_report(L, p->kind == KIND_MICROTASK ? 0 : top + 1);
+      report(L,
+        p->kind == KIND_MICROTASK ? 0 : top + 1,
+        known > 0 ? CTX_ON_UNHANDLED : 0);
     }
+    if (known > 0)
+      known--;
     lua_settop(L, top);
   }
 }

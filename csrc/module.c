@@ -71,7 +71,10 @@ const luaL_Reg cp_functions[] = {
   {"isCancelled", cp_isCancelled},
   {"limit", cp_limit},
   {"expire", cp_expire},
+  {"interrupt", cp_interrupt},
+  {"withdraw", cp_withdraw},
   {"cancelled", cp_cancelled},
+  {"running", cp_running},
   {"async", cp_async},
   {"spawn", cp_spawn},
   {"await", cp_await},
@@ -84,6 +87,7 @@ const luaL_Reg cp_functions[] = {
   {"onUnhandledRejection", cp_onUnhandledRejection},
   {"setOwn", cp_setOwn},
   {"setWake", cp_setWake},
+  {"setBlocks", cp_setBlocks},
   {"setPump", cp_setPump},
   {"awaitLoop", cp_awaitLoop},
   {"report", cp_report},
@@ -191,7 +195,8 @@ set_metatable (lua_State *L, int slot, const char *name, lua_CFunction text) {
   lua_newtable(L);
   lua_pushstring(L, name);
   lua_setfield(L, -2, "__name");
-  lua_pushcfunction(L, text);
+  lua_pushvalue(L, -2); /* the context */
+  lua_pushcclosure(L, text, 1);
   lua_setfield(L, -2, "__tostring");
   lua_setiuservalue(L, -2, slot);
 }
@@ -211,6 +216,10 @@ static void fill_context (lua_State *L, int context) {
   set_metatable(L, CTX_AGGREGATE_MT, "AggregateError", cp_aggregate_tostring);
   set_metatable(
     L, CTX_CANCELLATION_MT, "Cancellation", cp_cancellation_tostring);
+  lua_newtable(L);
+  lua_pushcfunction(L, cp_close_generator);
+  lua_setfield(L, -2, "__close");
+  lua_setiuservalue(L, -2, CTX_CLOSER_MT);
   lua_pop(L, 1);
 }
 

@@ -22,8 +22,11 @@ static inline void append (lua_State *L, Queue *q, Promise *p, int idx) {
 }
 
 
+/* A loop that has promised a drain may have lost it: somebody has closed all
+   its handles, say. So it is asked again now and then. */
 static inline void note_edge (Context *ctx) {
-  if (!ctx->woken)
+  size_t n = ctx->jobs.n;
+  if (!ctx->woken || (!ctx->draining && (n & (n - 1)) == 0))
     ctx->edge = 1;
 }
 

@@ -26,6 +26,15 @@ local function accept(channel, sender)
   resolve()
 end
 
+-- Nothing comes any more.
+local function finish(channel, receiver)
+  if channel.reason == nil then
+    receiver.resolve()
+  else
+    receiver.reject(channel.reason)
+  end
+end
+
 -- Give the first values, or the end, to the first receiver: see handoff.lua.
 local function serve(channel)
   local receiver = waiting.first(channel.waiters)
@@ -34,7 +43,7 @@ local function serve(channel)
     receiver.resolve(table.unpack(item.values, 1, item.values.n))
     waiting.leave(item)
   elseif receiver and channel.closed then
-    receiver.resolve()
+    finish(channel, receiver)
   else
     return false
   end
@@ -48,7 +57,10 @@ function Channel:send(...)
   if (...) == nil then
     check.fail(2, "send", "nil is the end of a channel, send something else")
   end
-  if self.closed then return core.reject "can't send: channel is closed" end
+  if self.closed then
+    return core.reject(self.reason == nil and
+      "can't send: channel is closed" or self.reason)
+  end
   local sender = {values = table.pack(...)}
   if not has_room(self) then return waiting.promise(self.senders, sender) end
   local accepted = core.fulfill()
@@ -67,10 +79,12 @@ function Channel:receive()
   return promise
 end
 
---- Let nothing more be sent. What was sent before is still received.
-function Channel:close()
+--- Let nothing more be sent. What was sent before is still received; after
+--- that receivers get the end, or the reason as an error.
+function Channel:close(reason)
   check.self(self, Channel, "close")
-  self.closed = true
+  if self.closed then return end
+  self.closed, self.reason = true, reason
   if self.waiters.n > 0 then handoff.offer(self) end
 end
 

@@ -63,8 +63,10 @@ end
 ---@param self any
 ---@param class table  with a `__name`
 ---@param name string  the method's name
-function check.self(self, class, name)
-  if getmetatable(self) ~= class then
+---@param other table?  another metatable that does
+function check.self(self, class, name, other)
+  local mt = getmetatable(self)
+  if mt ~= class and (mt == nil or mt ~= other) then
     raise(1, name, check.expected(class.__name, self))
   end
 end

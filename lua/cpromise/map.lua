@@ -1,7 +1,12 @@
 --- A function applied to every element, to so many at once.
+---
+--- Workers do it, so many at most. Each takes an element, waits for what the
+--- function makes of it, and takes the next one. The call of `map` starts them
+--- and waits till none runs.
 
 local check = require "cpromise.check"
 local core = require "cpromise.core"
+local group = require "cpromise.group"
 local iterable = require "cpromise.iterable"
 
 local known = {
@@ -9,83 +14,77 @@ local known = {
   progress = check.not_callable,
 }
 
--- Cancel what runs: what pulls elements, then the calls, the oldest first.
-local function stop(job, cancellation)
-  job.over = true
-  for i = 0, job.pulled do
-    local call = job.calls[i]
-    if call and not call:cancel(cancellation) then job.calls[i] = nil end
+-- The first failure is the reason of all; later ones are reported.
+local function rejected(job, reason, promise)
+  if job.cancellation then return not core.isCancelled(reason) end
+  group.fail(job, reason, promise)
+end
+
+-- Take the next element: its index, or nil at the end. An iterator may await:
+-- then the other workers wait for their turn.
+local function take(job)
+  while job.taking do core.await(job.taking) end
+  if job.cancellation or job.exhausted then return end
+  local done
+  job.taking, done = core.withResolvers()
+  local turn <close> = setmetatable({}, {__close = function()
+    job.taking = nil
+    done()
+  end})
+  local more, element = job.step()
+  if not more then
+    job.exhausted = true
+    return
   end
+  local i = job.results.n + 1
+  job.results.n = i
+  return i, element
 end
 
--- An async call of the job has been rejected.
-local function fail(job, i, call, reason)
-  if not job.over then
-    job.resolve(call) -- follow it: so its traceback is handed on
-    stop(job, core.cancellation(reason))
-  elseif job.calls[i] then
-    call:next() -- it has failed after it was cancelled: let that be reported
-  end
+-- Whether a value may be something to wait for.
+local function is_object(v)
+  local kind = type(v)
+  return kind == "table" or kind == "userdata"
 end
 
--- The first async call of the job that is rejected rejects it. If memory
--- lacks even for that, so does the lack.
-local function observe(job, i, call)
-  job.calls[i] = call
-  call:catch(function(reason) fail(job, i, call, reason) end)
-    :catch(job.reject)
-end
-
-local function finish_if_complete(job)
-  if job.completed ~= job.total then return end
-  job.over = true
-  job.results.n = job.total
-  job.resolve(job.results)
-end
-
--- The call for one element. It holds a slot until it ends.
-local function apply(job, element, i)
-  local fn, progress = job.fn, job.progress
-  job.results[i] = core.await(fn((core.await(element)), i))
-  if job.over then return end
+local function apply(job, i, element)
+  local result = core.await(job.fn(element, i))
+  job.results[i] = result
   job.done = job.done + 1
-  if progress then progress(job.done, job.total or job.expected) end
-  job.completed = job.completed + 1
-  job.calls[i] = nil
-  job.running = job.running - 1
-  if job.on_free then job.on_free() end
-  finish_if_complete(job)
-end
-
-local function start(job, element)
-  local i = job.pulled + 1
-  job.pulled, job.running = i, job.running + 1
-  observe(job, i, core.spawn(apply, job, element, i))
-end
-
-local function wait_for_slot(job)
-  while job.running >= job.limit do
-    local free
-    free, job.on_free = core.withResolvers()
-    core.await(free)
+  if job.progress then
+    job.progress(job.done, job.exhausted and job.results.n or job.expected)
   end
 end
 
--- An async call too, so that an iterator can await.
-local function pull(job, source)
-  local step
-  step, job.expected = iterable.steps(source)
-  while not job.over do
-    wait_for_slot(job)
-    local more, element = step()
-    if not more then
-      job.total = job.pulled
-      finish_if_complete(job)
-      return
-    elseif not job.over then
-      start(job, element)
-    end
+-- The first time it awaits whatever it is: so that nothing is called in `map`.
+local function work(job, i, element)
+  element = core.await(element)
+  while i do
+    apply(job, i, element)
+    i, element = take(job)
+    if is_object(element) then element = core.await(element) end
   end
+end
+
+-- Start workers while there are elements for them.
+local function start(job, source)
+  job.step, job.expected = iterable.steps(source)
+  local i, element = take(job)
+  while i do
+    job.workers = job.workers + 1
+    group.spawn(job, work, job, i, element)
+    if job.workers >= job.limit then return end
+    i, element = take(job)
+  end
+end
+
+-- The call behind the promise.
+local function run(job, source)
+  group.spawn_first(job, "starter", start, job, source)
+  local asked = group.join(job)
+  group.raise_failures(job)
+  if asked then error(asked, 0) end
+  return job.results
 end
 
 --- A promise of the results of `fn(element, index)`, in input order.
@@ -97,23 +96,13 @@ return function(source, fn, options)
   if why then check.fail(2, "map", why) end
   why = check.not_options(options, known)
   if why then check.fail(3, "map", why) end
-
-  local promise, resolve, reject, on_cancel = core.withResolvers()
-  local job = {
+  return core.spawn(run, group.init {
     fn = fn,
     limit = options and options.concurrency or math.huge,
     progress = options and options.progress,
-    resolve = resolve,
-    reject = reject,
+    rejected = rejected,
     results = {n = 0},
-    calls = {}, -- those that run, by index; 0 is what pulls elements
-    pulled = 0, -- elements
-    running = 0, -- calls
-    done = 0, -- calls that have a result
-    completed = 0, -- ... and have told the progress
-    over = false, -- settled or cancelled
-  }
-  on_cancel(function(cancellation) stop(job, cancellation) end)
-  observe(job, 0, core.spawn(pull, job, source))
-  return promise
+    workers = 0,
+    done = 0, -- elements that have a result
+  }, source)
 end

@@ -37,7 +37,8 @@ local function with_defaults(options)
   }
 end
 
--- The promise of the last attempt.
+-- The promise of the last attempt. An attempt that was cancelled has ended
+-- when its promise settles: so no two run at once.
 local function try(fn, options)
   local seconds = options.delay
   local attempt = 1
@@ -66,6 +67,5 @@ return function(fn, options)
     error("Promise.retry needs an event loop: install luv, or set one " ..
       "with Promise.setLoop", 2)
   end
-  -- derived: cancelled, it doesn't wait until the call has ended
-  return core.spawn(try, fn, options):next()
+  return core.spawn(try, fn, options)
 end

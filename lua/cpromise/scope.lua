@@ -1,214 +1,204 @@
 --- Structured concurrency: what is spawned in a scope ends before the scope.
 ---
---- `spawn` starts an async call and observes it: so each child counts as
---- waited for, and its outcome is never lost. The end of the scope, `join`,
---- waits till no child runs. Whatever goes wrong meanwhile cancels them, and
---- is raised when all have ended.
+--- `Promise.scope(fn)` runs its body as the first child of a group. A block is
+--- in the middle of a call, or of a coroutine: what interrupts that when a
+--- child fails is its *body*, here.
 
 local check = require "cpromise.check"
 local core = require "cpromise.core"
+local group = require "cpromise.group"
 
----@class cpromise.Child
----@field promise Promise
----@field observed Promise  settles when the scope has taken note of its end
+---@class cpromise.ScopeState: cpromise.Scope, cpromise.Group
+---@field body table?  of a block: see below
+---@field stopped cpromise.Cancellation?  what `scope:cancel` was called with
+local methods = {}
 
--- The body of `Promise.scope(fn)` is a child too: the first, number 0.
----@class cpromise.ScopeState: cpromise.Scope
----@field children table<integer, cpromise.Child>  those that run
----@field started integer  how many were started
----@field failures {reason: any, promise: Promise?}[]  in order of time
----@field cancellation cpromise.Cancellation?  what new children get at once
----@field ended boolean?  nothing can be spawned any more
-local Scope = {__name = "scope"}
-Scope.__index = Scope
+-- A block has a finalizer, too.
+local Scope = {__name = "scope", __index = methods}
+local Block = {__name = "scope", __index = methods}
 
-local ENDED <const> = "the scope has ended: nothing can be spawned in it"
+-- Bodies: how a block interrupts what runs in it, and takes that back
 
-local function new()
-  return setmetatable({children = {}, started = 0, failures = {}}, Scope)
-end
+-- In an async call. What it was asked to end with before, it has back after.
+local Call = {}
+Call.__index = Call
 
--- Cancel what runs, in the order it was started, and what will be spawned. If
--- memory lacks for one, the others are cancelled all the same.
-local function cancel(self, reason)
-  local order, short = {}, nil
-  for i in pairs(self.children) do order[#order + 1] = i end
-  table.sort(order)
-  local cancellation = core.cancellation(reason)
+function Call:interrupt(cancellation)
+  local before = core.interrupt(self.call, cancellation)
+  if not self.cancellation then self.before = before end
   self.cancellation = cancellation
-  for _, i in ipairs(order) do
-    local child = self.children[i] -- gone if a hook has run jobs
-    if child then
-      local ok, err = pcall(core.methods.cancel, child.promise, cancellation)
-      if not ok then short = err end
-    end
+end
+
+function Call:leave()
+  if self.cancellation then
+    core.withdraw(self.call, self.cancellation, self.before)
   end
-  if short then error(short, 0) end
 end
 
--- The same where nobody is to be told that memory ran short, only once.
-local function cancel_once(self, reason)
-  if self.cancellation then return end
-  local ok, short = pcall(cancel, self, reason)
-  if not ok then core.report(short) end
+-- The call was asked to end, but something else is raised first: it gets that
+-- at its next `await`.
+function Call:remind(cancellation)
+  self.call:cancel(cancellation)
 end
 
-local function note_failure(self, reason, promise)
-  self.failures[#self.failures + 1] = {reason = reason, promise = promise}
-end
+-- In a coroutine of the program's own, or on the main thread: whatever is
+-- awaited there goes through a promise that can be cancelled.
+local Coroutine = {}
+Coroutine.__index = Coroutine
 
--- Whether a child has failed with that reason, which then is its failure
--- though the block that awaited it raises it too.
-local function is_noted(self, reason)
-  for _, failure in ipairs(self.failures) do
-    if rawequal(failure.reason, reason) then return true end
-  end
-  return false
-end
+local blocks = setmetatable({}, {__mode = "k"}) -- by coroutine, the innermost
+core.setBlocks(blocks)
 
-local function child_rejected(self, reason, child)
-  if core.isCancelled(reason) then return end -- by hand, or by us
-  note_failure(self, reason, child)
-  cancel_once(self, reason)
-end
-
-local function body_rejected(self, reason, body)
-  if not core.isCancelled(reason) and not is_noted(self, reason) then
-    note_failure(self, reason, body)
-  end
-  cancel_once(self, reason)
-end
-
--- Whatever fails in the handlers for want of memory, the child stays in the
--- table till `join` has seen that.
-local function observe(self, i, promise, rejected)
-  if self.ended then error(ENDED, 0) end -- in jobs that the child has run
-  local child = {promise = promise}
-  self.children[i] = child
-  child.observed = promise:next(function()
-    self.children[i] = nil
-  end, function(reason)
-    if self.ended then return promise end -- it rejects: so that is reported
-    rejected(self, reason, promise)
-    self.children[i] = nil
-  end)
-end
-
--- Let the scope have the i-th child, which runs already.
-local function adopt(self, i, promise, rejected)
-  local ok, short = pcall(observe, self, i, promise, rejected)
-  if not ok then
-    self.children[i] = nil
-    promise:cancel(short)
-    error(short, 0)
-  end
-  if self.cancellation then promise:cancel(self.cancellation) end
+function Coroutine:follow(v)
+  local promise = core.resolve(v):next()
+  self.awaited = promise
+  local outer = self
+  while outer and not outer.interrupt do outer = outer.outer end
+  if outer then promise:cancel(outer.interrupt) end
   return promise
 end
 
--- Wait for a child. Returns a cancellation of the waiting call.
-local function wait(self, i, child)
-  local ok, reason = core.pawait(core.shield(child.observed))
-  if not ok and core.isCancelled(reason) then return reason end
-  self.children[i] = nil
-  if not ok then
-    note_failure(self, reason, child.observed)
-    cancel_once(self, reason)
+function Coroutine:leave()
+  if blocks[self.thread] == self then blocks[self.thread] = self.outer end
+end
+
+function Coroutine.remind() end
+
+local function interrupt_coroutine(self, cancellation)
+  self.interrupt = cancellation
+  local inner = blocks[self.thread]
+  if inner and inner.awaited then inner.awaited:cancel(cancellation) end
+end
+
+local function new_body()
+  local call = core.running()
+  if call then return setmetatable({call = call}, Call) end
+  local thread = coroutine.running()
+  local body = setmetatable({
+    thread = thread, outer = blocks[thread], follow = Coroutine.follow,
+  }, Coroutine)
+  blocks[thread] = body
+  return body
+end
+
+-- What the group of a block does when it is cancelled.
+local function interrupt_body(self, cancellation)
+  local body = self.body
+  if body.call then
+    body:interrupt(cancellation)
+  else
+    interrupt_coroutine(body, cancellation)
   end
 end
 
--- Wait till no child runs. If the waiting call is cancelled meanwhile, all
--- are cancelled, and it waits on; returns that cancellation.
-local function wait_for_all(self)
-  local cancellation
-  repeat
-    local i = 0
-    while i <= self.started do
-      local child = self.children[i]
-      local reason = child and wait(self, i, child)
-      if reason then
-        cancellation = reason
-        cancel_once(self, reason)
-      else
-        i = i + 1
-      end
-    end
-  until not next(self.children) -- one has run jobs before it was observed
-  return cancellation
+-- Taking note
+
+local function child_rejected(self, reason, child)
+  if core.isCancelled(reason) then return end -- by hand, or by us
+  group.fail(self, reason, child)
 end
 
--- The same, and end the scope. If it can't wait (memory lacks, or the main
--- thread sees that nothing is left to do), all are cancelled and left.
-local function join(self)
-  local ok, result = pcall(wait_for_all, self)
-  self.ended = true
-  if not ok then
-    cancel_once(self, result)
-    error(result, 0)
+local function body_rejected(self, reason, body)
+  if not core.isCancelled(reason) and not group.has_failed(self, reason) then
+    group.fail(self, reason, body)
+  else
+    group.cancel_once(self, reason)
   end
-  return result
 end
 
--- Raise what has failed. A block's own error that is the only one is raised
--- by Lua.
-local function raise_failures(self)
-  local failures = self.failures
-  local n = #failures
-  if n > 1 then
-    local errors = {n = n}
-    for i, failure in ipairs(failures) do errors[i] = failure.reason end
-    error(core.aggregate(errors, n .. " tasks of the scope failed"), 0)
-  elseif n == 1 and failures[1].promise then
-    core.unwrap(failures[1].promise)
+local function rejected(self, reason, promise)
+  if promise == self.body_call then
+    body_rejected(self, reason, promise)
+  else
+    child_rejected(self, reason, promise)
   end
 end
 
 --- Start `fn(...)` as an async call that the scope waits for.
-function Scope:spawn(fn, ...)
-  check.self(self, Scope, "spawn")
+function methods:spawn(fn, ...)
+  check.self(self, Scope, "spawn", Block)
   if not check.callable(fn) then
     check.fail(2, "spawn", check.expected("callable", fn))
   elseif self.ended then
-    error(ENDED, 2)
+    error(group.ENDED, 2)
   end
-  local i = self.started + 1
-  self.started = i -- before those that `fn` starts at once
-  return adopt(self, i, core.spawn(fn, ...), child_rejected)
+  return group.spawn(self, fn, ...)
 end
 
---- Cancel all that runs in the scope, and what will be spawned in it.
-function Scope:cancel(reason)
-  check.self(self, Scope, "cancel")
-  if self.ended or self.cancellation then return false end
-  cancel(self, reason)
-  return true
+--- End the scope early: ask all that runs in it to end, its body too.
+function methods:cancel(reason)
+  check.self(self, Scope, "cancel", Block)
+  if self.ended then return false end
+  self.stopped = core.cancellation(reason)
+  return group.cancel(self, self.stopped)
 end
 
-function Scope:__close(err)
-  if not core.canAwait() then -- the coroutine is closed from outside
-    self.ended = true
-    return cancel_once(self, err)
-  end
+-- Whether it is a cancellation from outside of the scope.
+local function is_outside(self, err)
+  return core.isCancelled(err) and not rawequal(err, self.cancellation) and
+    not rawequal(err, self.stopped)
+end
+
+-- The end of a block, by the error `err` or none. A cancellation from outside
+-- is raised, or, if a failure is, the call is reminded of it.
+local function close(self, err)
+  local asked = is_outside(self, err) and err or nil
   if err ~= nil then body_rejected(self, err) end
-  local cancellation = join(self)
-  raise_failures(self)
-  if cancellation and err == nil then error(cancellation, 0) end
+  asked = group.join(self) or asked
+  if #self.failures > 0 then
+    if asked then self.body:remind(asked) end
+    group.raise_failures(self)
+  elseif asked and asked ~= err then
+    error(asked, 0)
+  end
+end
+
+function Block:__close(err)
+  check.self(self, Scope, "__close", Block)
+  if self.ended then return end -- closed already
+  self.body:leave()
+  self.interrupt = nil
+  if core.canAwait() then return close(self, err) end
+  self.ended = true -- the coroutine is closed from outside
+  group.cancel_once(self, err)
+end
+
+-- The variable of a block has no <close>, or its coroutine never ended.
+function Block:__gc()
+  if self.ended then return end
+  local parts = {"a scope was never closed, write 'local scope <close> = " ..
+    "Promise.scope()'"}
+  for _, failure in ipairs(self.failures) do
+    parts[#parts + 1] = "a task of it failed: " .. tostring(failure.reason)
+  end
+  core.report(table.concat(parts, "; "))
+end
+
+-- What the body of `Promise.scope(fn)` has come to.
+local function result_of_body(self)
+  local _, reason = self.body_call:status()
+  if self.stopped and core.isCancelled(reason) then return end
+  return core.unwrap(self.body_call)
 end
 
 -- The async call behind `Promise.scope(fn)`.
 local function run(fn)
-  local self = new()
-  local body = adopt(self, 0, core.spawn(fn, self), body_rejected)
-  join(self)
-  raise_failures(self)
-  if self.cancellation then error(self.cancellation, 0) end
-  return core.unwrap(body)
+  local self = setmetatable(group.init {rejected = rejected}, Scope)
+  group.spawn_first(self, "body_call", fn, self)
+  local asked = group.join(self)
+  group.raise_failures(self)
+  if asked then error(asked, 0) end
+  return result_of_body(self)
 end
 
 --- With a function, a promise for its results when all that it spawned has
 --- ended; without, a scope for `local scope <close>`.
 return function(...)
-  if select("#", ...) == 0 then return new() end
+  if select("#", ...) == 0 then
+    return setmetatable(group.init {
+      rejected = rejected, body = new_body(), interrupt = interrupt_body,
+    }, Block)
+  end
   local fn = ...
   if not check.callable(fn) then
     check.fail(1, "scope", check.expected("callable", fn))

@@ -30,6 +30,12 @@ function waiting.first(line)
   return first ~= line and first or nil
 end
 
+--- The entry that came after one that stands in a line, or nil.
+function waiting.after(entry)
+  local after = entry.after
+  return after ~= entry.line and after or nil
+end
+
 --- Let an entry that stands in no line stand at the end of this one.
 function waiting.join(line, entry)
   local last = line.before
