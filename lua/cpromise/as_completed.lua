@@ -23,24 +23,45 @@ local function observe(completion, promise)
   completion.reactions[i] = core.shield(promise):next(note, note)
 end
 
--- Without a shield: cancel the element if nobody else waits for it.
-local function cancel(completion, i, cancellation)
-  local waiter = completion.promises[i]:next()
-  completion.reactions[i]:cancel()
-  waiter:cancel(cancellation)
+-- Let go of an element. Returns a promise that waits for it in the place of
+-- the shield, where the loop is cancelled.
+local function let_go(completion, i, cancellation)
+  local reaction = completion.reactions[i]
+  completion.reactions[i] = nil
+  local waiter = cancellation and completion.promises[i]:next()
+  reaction:cancel()
+  if waiter then waiter:cancel(cancellation) end
+  return waiter
 end
 
--- The loop is left: by an error, or with none.
-function Completion:__close(reason)
-  for i = 1, self.n do
-    if self.reactions[i] and core.isCancelled(reason) then
-      cancel(self, i, reason)
-    elseif self.reactions[i] then
-      self.reactions[i]:cancel()
+-- Wait till what was cancelled with the loop has ended. Of several failures the
+-- first is raised.
+local function wait_for(waiters)
+  local failed
+  for _, waiter in ipairs(waiters) do
+    local ok, reason = pcall(core.await, waiter)
+    local is_failure = not ok and not core.isCancelled(reason)
+    if is_failure and failed then
+      core.report(reason)
+    elseif is_failure then
+      failed = waiter
     end
-    self.reactions[i] = nil
+  end
+  if failed then core.unwrap(failed) end
+end
+
+-- The loop is left: by an error, or with none. If it is by a cancellation,
+-- elements for which nobody else waits are cancelled too.
+function Completion:__close(reason)
+  local cancellation = core.isCancelled(reason) and reason or nil
+  local waiters = {}
+  for i = 1, self.n do
+    if self.reactions[i] then
+      waiters[#waiters + 1] = let_go(self, i, cancellation)
+    end
   end
   self.n = self.settled
+  if core.canAwait() then wait_for(waiters) end
 end
 
 -- Taking the elements ends by an error.

@@ -87,12 +87,23 @@ local function run(job, source)
   return job.results
 end
 
+-- Lua passes only the first result of `pairs(t)` where others follow it.
+local halved = {[next] = "pairs", [(ipairs {})] = "ipairs"}
+
+local function not_source(v)
+  if type(v) ~= "table" and not check.callable(v) then
+    return check.expected("iterable", v)
+  elseif halved[v] then
+    return ("only the first result of %s arrives here: give the table, " ..
+      "or a function that iterates"):format(halved[v])
+  end
+end
+
 --- A promise of the results of `fn(element, index)`, in input order.
 return function(source, fn, options)
-  if type(source) ~= "table" and not check.callable(source) then
-    check.fail(1, "map", check.expected("iterable", source))
-  end
-  local why = check.not_callable(fn)
+  local why = not_source(source)
+  if why then check.fail(1, "map", why) end
+  why = check.not_callable(fn)
   if why then check.fail(2, "map", why) end
   why = check.not_options(options, known)
   if why then check.fail(3, "map", why) end
