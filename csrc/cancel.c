@@ -191,6 +191,25 @@ int cp_ask_derived (Walk *w, Promise *p) {
 }
 
 
+/* It waits no longer, and its hooks run as those of a promise of 'new'. */
+int cp_ask_gate (Walk *w, Promise *p) {
+  lua_State *L = w->L;
+  Promise *source = cp_wait_source(L, p, PROMISE(w));
+  int idx = lua_gettop(L);
+  if (source == NULL) {
+    mark_derived(w, p);
+    return 0;
+  }
+  cp_wait_leave(L, source, idx, idx - 1);
+  if (source->held == 0 && !cp_wait_others(L, source, idx, 0))
+    source->flags &= (unsigned short)~FLAG_HANDLED;
+  lua_settop(L, idx - 2);
+  cp_node_clear(L, PROMISE(w), SLOT_SOURCE);
+  p->kind = KIND_PLAIN;
+  return cp_ask_plain(w, p);
+}
+
+
 /* A 'finally' whose turn is near: let it, or the seat on which it waits, take
    the carrier for what it waited for, unless that has failed. */
 static void divert (Walk *w, Promise *p) {

@@ -124,6 +124,7 @@ void cp_cancel_end_aggregate (lua_State *L, Promise *p, int idx);
 int cp_ask_plain (Walk *walk, Promise *p);
 int cp_ask_thenable (Walk *walk, Promise *p);
 int cp_ask_derived (Walk *walk, Promise *p);
+int cp_ask_gate (Walk *walk, Promise *p);
 int cp_ask_finally (Walk *walk, Promise *p);
 int cp_ask_finally_done (Walk *walk, Promise *p);
 int cp_ask_call (Walk *walk, Promise *p);

@@ -33,6 +33,7 @@ typedef enum KindId {
   KIND_PASS, /* follows SOURCE; VALUE is nil, or a carrier: see cancel.h */
   KIND_SHIELD, /* the same, but SOURCE is not cancelled with it */
   KIND_LIMIT, /* the same; leaves SOURCE with an outcome of its own */
+  KIND_GATE, /* the same; VALUE is the list of its cancel hooks */
   KIND_FINALLY, /* VALUE is the handler */
   KIND_FINALLY_WAIT, /* VALUE: promise whose outcome it takes, after SOURCE */
   KIND_FINALLY_END, /* VALUE as before; takes its outcome in this job */

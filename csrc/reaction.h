@@ -24,6 +24,9 @@ int cp_shield (lua_State *L);
 /* limit(p): the same, for 'expire' */
 int cp_limit (lua_State *L);
 
+/* gate(p, hook): the same, with a hook as those of onCancel */
+int cp_gate (lua_State *L);
+
 Outcome cp_run_next (lua_State *L, Promise *node, const Promise *source);
 Outcome cp_run_catch (lua_State *L, Promise *node, const Promise *source);
 Outcome cp_run_both (lua_State *L, Promise *node, const Promise *source);

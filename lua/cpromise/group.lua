@@ -127,27 +127,27 @@ function group.spawn_first(self, name, fn, ...)
   adopt(self, child, self[name])
 end
 
--- Wait for a child. Returns a cancellation of the waiting call.
+-- Wait for a child. If the waiting call is cancelled meanwhile, all are asked
+-- to end, at once; returns that cancellation.
 local function wait(self, child)
-  local ok, reason = pcall(core.await, core.shield(child.observed))
+  local ok, reason = pcall(core.await, core.gate(child.observed,
+    function(cancellation) group.cancel(self, cancellation) end))
   if ok then return end
-  if core.isCancelled(reason) then return reason end
+  if core.isCancelled(reason) then
+    if self.cancellation ~= reason then group.cancel(self, reason) end
+    return reason
+  end
   waiting.leave(child)
   group.fail(self, reason, child.observed)
 end
 
--- Wait till no child runs. If the waiting call is cancelled meanwhile, all
--- are asked to end, again if need be, and it waits on; returns the latest such
--- cancellation.
+-- Wait till no child runs. Returns the latest cancellation of the waiting call,
+-- which may be cancelled again and again.
 local function wait_for_all(self)
   local cancellation
   local child = waiting.first(self.children)
   while child do
-    local reason = wait(self, child)
-    if reason then
-      cancellation = reason
-      group.cancel(self, reason)
-    end
+    cancellation = wait(self, child) or cancellation
     child = waiting.first(self.children)
   end
   return cancellation
