@@ -67,7 +67,8 @@ enum {
                          end, and keeps the carrier of the last request */
   FLAG_DIVERTED = 1 << 13, /* SOURCE is a carrier that it takes in place of
                               what it waited for; 'select': it has chosen */
-  FLAG_INTERRUPTED = 1 << 14 /* a call: the request that it is under comes from
+  FLAG_INTERRUPTED =
+    1 << 14 /* a call: the request that it is under comes from
                                 a scope in its own body, and yields to others */
 };
 
