@@ -174,17 +174,16 @@ static Slice has_failed (lua_State *L, Promise *p, int idx, lua_State *co) {
 }
 
 
-/* Resume the coroutine of the call p, at 'idx', with n values. */
+/* Resume the coroutine of the call p, at 'idx', with n values. The context
+   knows that it runs. */
 static Slice drive (lua_State *L, Promise *p, int idx, lua_State *co, int n) {
   Context *ctx = cp_context(L);
   lua_State *outer = ctx->driven;
-  Drive drive = {p, co, L, idx, ctx->drive};
   int status, nresults;
+  cp_assert(ctx->drive->call == p);
   ctx->driven = co;
-  ctx->drive = &drive;
   status = lua_resume(co, L, n, &nresults);
   ctx->driven = outer;
-  ctx->drive = drive.outer;
   ctx->resumed = NULL;
   ctx->cancelled = 0;
   if (status == LUA_YIELD)
@@ -216,7 +215,10 @@ static void deliver (lua_State *L, Promise *node, lua_State *co) {
 static Outcome
 run_slices (lua_State *L, Promise *node, lua_State *co, int n) {
   Context *ctx = cp_context(L);
-  Slice slice = drive(L, node, AT_NODE, co, n);
+  Drive running = {node, co, L, AT_NODE, ctx->drive};
+  Slice slice;
+  ctx->drive = &running;
+  slice = drive(L, node, AT_NODE, co, n);
   while (slice == SLICE_READY && cp_queue_is_next(ctx)) {
     ctx->left--;
     cp_trace_clear(L, ctx);
@@ -225,6 +227,7 @@ run_slices (lua_State *L, Promise *node, lua_State *co, int n) {
     ctx->resumed = co;
     slice = drive(L, node, AT_NODE, co, 0);
   }
+  ctx->drive = running.outer;
   if (slice == SLICE_READY)
     cp_queue_push(L, ctx, node, AT_NODE);
   return slice == SLICE_SETTLED ? SETTLED : LEFT;
@@ -320,6 +323,7 @@ static int start (lua_State *L, lua_State *co, int n) {
   Context *ctx = cp_context(L);
   int idx = lua_gettop(L) + 1;
   Promise *p = cp_promise_new(L, KIND_START);
+  Drive running = {p, co, L, idx, ctx->drive};
   Slice slice;
   if (ctx->depth >= MAX_DEPTH) {
     cp_node_set(L, idx, SLOT_VALUE, idx - 1);
@@ -327,7 +331,9 @@ static int start (lua_State *L, lua_State *co, int n) {
     return 1;
   }
   ctx->depth++;
+  ctx->drive = &running;
   slice = drive(L, p, idx, co, n + 2);
+  ctx->drive = running.outer;
   ctx->depth--;
   if (slice == SLICE_SETTLED)
     cp_promise_announce(L, p, idx);
@@ -445,7 +451,7 @@ static int is_interrupted (lua_State *L) {
 static int outcome (lua_State *L, int k) {
   const Promise *s = k & WAIT_PROMISE ? cp_node_at(L, 1) : NULL;
   lua_settop(L, 1);
-  if (k & WAIT_BLOCK && k & WAIT_PROTECTED && is_interrupted(L))
+  if (k & WAIT_BLOCK && is_interrupted(L))
     k &= ~WAIT_PROTECTED;
   if (k & WAIT_PROTECTED)
     lua_pushboolean(L, s == NULL || s->state == STATE_FULFILLED);

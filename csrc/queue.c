@@ -25,8 +25,9 @@ static inline void append (lua_State *L, Queue *q, Promise *p, int idx) {
 /* A loop that has promised a drain may have lost it: somebody has closed all
    its handles, say. So it is asked again now and then. */
 static inline void note_edge (Context *ctx) {
-  size_t n = ctx->jobs.n;
-  if (!ctx->woken || (!ctx->draining && (n & (n - 1)) == 0))
+  if (ctx->draining)
+    return;
+  if (!ctx->woken || (ctx->jobs.n & (ctx->jobs.n - 1)) == 0)
     ctx->edge = 1;
 }
 

@@ -54,7 +54,7 @@ derive (lua_State *L, Context *ctx, Promise *p, KindId kind) {
   cp_promise_make(L, kind, THE_METATABLE);
   cp_node_set(L, THE_DERIVED, SLOT_VALUE, THE_HANDLER);
   if (kind >= KIND_LIMIT && kind <= KIND_FINALLY) /* those that need a seat */
-    cp_wait_link(L, p, ARG_SELF, THE_DERIVED);
+    cp_wait_link(L, ctx, p, ARG_SELF, THE_DERIVED);
   else
     cp_promise_link(L, ctx, p, ARG_SELF, THE_DERIVED);
   cp_host_wake(L, ctx);
@@ -246,7 +246,7 @@ static Outcome requeue (lua_State *L, Promise *node, KindId kind) {
 /* Let the node wait for the promise at 'idx'. */
 static Outcome wait_for (lua_State *L, Promise *node, int idx, KindId kind) {
   node->kind = (unsigned char)kind;
-  cp_wait_link(L, cp_node_at(L, idx), idx, AT_NODE);
+  cp_wait_link(L, cp_context(L), cp_node_at(L, idx), idx, AT_NODE);
   return LEFT;
 }
 

@@ -223,7 +223,7 @@ static int make_seat (lua_State *L) {
 
 
 int cp_wait_push_seat (lua_State *L, const Promise *s, int node) {
-  if (s->waiters < CROWD || s->state != STATE_PENDING)
+  if (s->state != STATE_PENDING)
     return 0;
   lua_pushcfunction(L, make_seat);
   lua_getiuservalue(L, CONTEXT, CTX_NODE_MT);
@@ -236,8 +236,8 @@ int cp_wait_push_seat (lua_State *L, const Promise *s, int node) {
 }
 
 
-void cp_wait_link (lua_State *L, Promise *s, int idx, int node) {
-  Context *ctx = cp_context(L);
+void cp_wait_link_in_crowd (
+  lua_State *L, Context *ctx, Promise *s, int idx, int node) {
   if (cp_wait_push_seat(L, s, node)) {
     int seat = lua_gettop(L);
     cp_node_set(L, node, SLOT_SOURCE, seat);

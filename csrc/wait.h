@@ -57,10 +57,20 @@ Promise *cp_wait_source (lua_State *L, const Promise *p, int idx);
    asking costs nothing in the mean. [-0, +0, -] */
 int cp_wait_others (lua_State *L, Promise *s, int idx, int place);
 
-/* Let the call, 'finally' or timeout at 'node', in no list, react to s, as
+/* Only through cp_wait_link. */
+void cp_wait_link_in_crowd (
+  lua_State *L, Context *ctx, Promise *s, int idx, int node);
+
+/* Let the 'finally' or timeout at 'node', in no list, react to s, as
    cp_promise_link does, on a seat if there is a crowd. May run finalizers.
    [-0, +0, -] */
-void cp_wait_link (lua_State *L, Promise *s, int idx, int node);
+static inline void
+cp_wait_link (lua_State *L, Context *ctx, Promise *s, int idx, int node) {
+  if (s->waiters < CROWD)
+    cp_promise_link(L, ctx, s, idx, node);
+  else
+    cp_wait_link_in_crowd(L, ctx, s, idx, node);
+}
 
 /* Push a seat for the object at 'node' in the ring of s, if there is a crowd
    and memory. May run finalizers. [-0, +(0|1), -] */
