@@ -91,6 +91,29 @@ int cp_args_error (lua_State *L, int arg, const char *message) {
 }
 
 
+int cp_args_raise (lua_State *L, const char *message) {
+  const char *where = position(L);
+  lua_pushfstring(L, "%s%s", where, message);
+  return lua_error(L);
+}
+
+
+int cp_args_message (lua_State *L) {
+  lua_settop(L, 1);
+  lua_getfield(L, 1, "message");
+  luaL_tolstring(L, 2, NULL);
+  if (lua_getfield(L, 1, "reason") == LUA_TNIL) {
+    lua_pop(L, 1);
+    return 1;
+  }
+  lua_pushliteral(L, ": ");
+  luaL_tolstring(L, 4, NULL);
+  lua_remove(L, 4);
+  lua_concat(L, 3);
+  return 1;
+}
+
+
 int cp_args_type_error (lua_State *L, int arg, const char *expected) {
   const char *got;
   if (luaL_getmetafield(L, arg, "__name") == LUA_TSTRING)

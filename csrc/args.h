@@ -32,6 +32,12 @@ int cp_args_is_tagged (lua_State *L, int idx, int ctxslot);
    also through 'pcall'. [-0, +0, v] */
 int cp_args_error (lua_State *L, int arg, const char *message);
 
+/* Raise a message with the position of the Lua code that called. [-0, +0, v] */
+int cp_args_raise (lua_State *L, const char *message);
+
+/* (table with 'message' and 'reason') -> both, as text */
+int cp_args_message (lua_State *L);
+
 /* The same with "'expected' expected, got <type>". [-0, +0, v] */
 int cp_args_type_error (lua_State *L, int arg, const char *expected);
 

@@ -497,6 +497,16 @@ static int go_on (lua_State *L, int status, lua_KContext k) {
 }
 
 
+/* One more, or one less, waits on the main thread: then timeouts keep the loop
+   alive, too. [-0, +0, -] */
+static void count_wait (lua_State *L, int n) {
+  Context *ctx = cp_context(L);
+  ctx->main_waits += (unsigned int)n;
+  if (ctx->timers > ctx->delays)
+    cp_host_sync(L);
+}
+
+
 /* Run the loop until s, at 1, has settled. Returns NULL, or pushes and returns
    why it has not. [-0, +(0|1), e] */
 static const char *pump (lua_State *L, Promise *s) {
@@ -505,9 +515,11 @@ static const char *pump (lua_State *L, Promise *s) {
     s->flags |= FLAG_HANDLED;
     s->held++;
   }
+  count_wait(L, 1);
   lua_getiuservalue(L, CONTEXT, CTX_PUMP);
   lua_pushvalue(L, 1);
   status = lua_pcall(L, 1, 1, 0);
+  count_wait(L, -1);
   if (s != NULL)
     s->held--;
   if (status != LUA_OK)

@@ -7,6 +7,7 @@
 
 #include "args.h"
 #include "host.h"
+#include "timers.h"
 #include "trace.h"
 #include "wait.h"
 
@@ -133,6 +134,8 @@ int cp_ask_thenable (Walk *w, Promise *p) {
 /* Mark a derived promise, which needs no handler any more. */
 static void mark_derived (Walk *w, Promise *p) {
   if (mark(w, p)) {
+    if (p->kind == KIND_LIMIT)
+      cp_timers_release(w->L, p, PROMISE(w));
     if (p->kind != KIND_ADOPT && p->kind != KIND_LIMIT)
       p->kind = KIND_PASS;
     give_carrier(w, SLOT_VALUE);
@@ -162,9 +165,19 @@ static void leave_by_limit (Walk *w, Promise *p, Promise *source) {
   int idx = lua_gettop(L);
   cp_wait_leave(L, source, idx, idx - 1);
   lua_settop(L, idx - 2);
+  cp_timers_release(L, p, PROMISE(w));
   cp_promise_copy(L, p, PROMISE(w), place_of(w, w->own));
   cp_promise_announce(L, p, PROMISE(w));
   w->told = 1;
+}
+
+
+/* It stands in the list of its duration, dead. */
+int cp_ask_delay (Walk *w, Promise *p) {
+  p->flags &= (unsigned short)~FLAGS_SHAPE;
+  reject_in_place(w, p);
+  cp_timers_count_dead(w->L, w->ctx, 1);
+  return 0;
 }
 
 
@@ -723,6 +736,7 @@ static int run_cancel (lua_State *L, Promise *p) {
     walk(&w, p);
     told = w.told;
     finish(&w);
+    cp_host_settle_timer(L, w.ctx);
     cp_host_wake(L, w.ctx);
   }
   lua_pushboolean(L, told);
@@ -817,18 +831,7 @@ int cp_isCancelled (lua_State *L) {
 
 int cp_cancellation_tostring (lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
-  lua_settop(L, 1);
-  lua_getfield(L, 1, "message");
-  luaL_tolstring(L, 2, NULL);
-  if (lua_getfield(L, 1, "reason") == LUA_TNIL) {
-    lua_pop(L, 1);
-    return 1;
-  }
-  lua_pushliteral(L, ": ");
-  luaL_tolstring(L, 4, NULL);
-  lua_remove(L, 4);
-  lua_concat(L, 3);
-  return 1;
+  return cp_args_message(L);
 }
 
 /* }================================================================ */

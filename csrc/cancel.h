@@ -69,7 +69,7 @@ int cp_cancel (lua_State *L);
 /* __close of promises */
 int cp_close (lua_State *L);
 
-/* expire(p, reason): cancel p, of 'limit', which gets the reason as it is. */
+/* expire(p, reason): cancel p, a timeout, which gets the reason as it is. */
 int cp_expire (lua_State *L);
 
 /* interrupt(call, cancellation): cancel the call that runs or waits, on behalf
@@ -123,6 +123,7 @@ void cp_cancel_end_aggregate (lua_State *L, Promise *p, int idx);
 
 int cp_ask_plain (Walk *walk, Promise *p);
 int cp_ask_thenable (Walk *walk, Promise *p);
+int cp_ask_delay (Walk *walk, Promise *p);
 int cp_ask_derived (Walk *walk, Promise *p);
 int cp_ask_gate (Walk *walk, Promise *p);
 int cp_ask_finally (Walk *walk, Promise *p);

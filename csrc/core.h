@@ -9,8 +9,8 @@
 ** code).  Stack indices in parameters are absolute (positive).
 **
 ** Layers, lowest first; each includes only what stands before it:
-**   core.h  node  queue  promise  args  trace | host  wait  cancel  resolve
-**   reaction  combine  construct  async  job  module.c
+**   core.h  node  queue  promise  timers  args  trace | host  wait  cancel
+**   resolve  reaction  combine  construct  clock  async  job  module.c
 ** Nothing left of the bar ever runs user code; it allocates only to make an
 ** object or an argument error.  Everything right of it may run anything.
 */
@@ -21,6 +21,7 @@
 /* All headers from outside stand here, above the pragma below. */
 #include <assert.h>
 #include <limits.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,6 +79,17 @@ typedef struct Context {
   const Promise *source; /* the promise whose batch is running */
   unsigned int batch; /* reactions left of that batch */
   lua_Integer left; /* jobs that the drain may still run */
+  size_t timers; /* delays and timeouts that wait */
+  size_t delays; /* of them, the delays */
+  size_t dead_timers; /* in their lists, but waiting no longer */
+  size_t lists; /* that are in the heap: timers.h */
+  size_t spare_lists; /* that are empty */
+  unsigned int main_waits; /* waits on the main thread, in one another */
+  double offset; /* of our time from that of the loop's clock */
+  double latest; /* the latest time that was seen */
+  double armed_for; /* when the loop's timer fires */
+  unsigned char armed; /* whether it will */
+  unsigned char unsynced; /* it keeps the loop alive for nothing */
   unsigned char draining; /* jobs, or the loop's hook, are running */
   unsigned char woken; /* a drain runs, or the loop promised one */
   unsigned char edge; /* something was queued that the loop must know */
@@ -86,6 +98,9 @@ typedef struct Context {
   unsigned char refused; /* 'resumed' must raise the value it is given */
   unsigned char cancelled; /* 'resumed' finds a rejected promise at 1 */
 } Context;
+
+/* Whether the loop has a timer of ours: clock.h. */
+enum { UNARMED, ARMED_BACKGROUND, ARMED };
 
 enum {
   CTX_JOBS = 1, /* first and last entry of the microtask queue */
@@ -101,6 +116,16 @@ enum {
   CTX_BODY_HANDLER, /* that of the bodies of async calls */
   CTX_OWN, /* how the names of the library's own Lua files start */
   CTX_TRACE, /* the newest record of an error in flight, or nil: trace.c */
+  CTX_LISTS, /* by duration, the lists of what waits for a time: timers.h */
+  CTX_HEAP, /* those lists, by when their first one falls due */
+  CTX_CLOCK, /* the loop, or nil */
+  CTX_ARMED, /* the handle of the loop's timer, if it is armed */
+  CTX_LOAD, /* loads a loop, or nil */
+  CTX_FIRE, /* functions of clock.h and job.h, so that calling them never */
+  CTX_SYNC, /* allocates */
+  CTX_EXPIRE,
+  CTX_DRAIN,
+  CTX_TIMEOUT_MT, /* metatable of the reasons of timeouts */
   CTX_NODE_MT, /* metatable of nodes that are no promises */
   CTX_AGGREGATE_MT, /* metatable of aggregate errors */
   CTX_CANCELLATION_MT, /* metatable of cancellations */

@@ -153,6 +153,15 @@ void cp_host_call_loop (lua_State *L) {
 }
 
 
+void cp_host_sync (lua_State *L) {
+  lua_getiuservalue(L, CONTEXT, CTX_SYNC);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
+    lua_pushnil(L);
+    cp_host_report(L, 0);
+  }
+}
+
+
 int cp_setWake (lua_State *L) {
   Context *ctx = cp_context(L);
   if (!lua_isnoneornil(L, 1))

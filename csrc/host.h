@@ -19,6 +19,15 @@ static inline void cp_host_wake (lua_State *L, const Context *ctx) {
     cp_host_call_loop(L);
 }
 
+/* Let the loop's timer be armed as is needed now: clock.h. [-0, +0, -] */
+void cp_host_sync (lua_State *L);
+
+/* The same, if it keeps the loop alive for nothing, and no job runs. */
+static inline void cp_host_settle_timer (lua_State *L, const Context *ctx) {
+  if (ctx->unsynced && !ctx->draining)
+    cp_host_sync(L);
+}
+
 /* End a function that has resolved p, at 'idx', with that outcome: announce
    it, and tell the loop if something was queued. [-0, +0, -] */
 static inline void

@@ -197,6 +197,7 @@ int cp_drain (lua_State *L) {
     ctx->draining = 0;
     ctx->woken = 0;
     ctx->edge = (unsigned char)has_jobs(ctx);
+    cp_host_settle_timer(L, ctx);
     cp_host_wake(L, ctx);
   }
   lua_pushinteger(L, n);

@@ -6,6 +6,7 @@
 #include "args.h"
 #include "async.h"
 #include "cancel.h"
+#include "clock.h"
 #include "combine.h"
 #include "construct.h"
 #include "host.h"
@@ -20,6 +21,7 @@ CP_EXPORT int luaopen_cpromise_core (lua_State *L);
 
 const Kind cp_kinds[KIND_COUNT] = {
   [KIND_PLAIN] = {NULL, cp_ask_plain, NULL},
+  [KIND_DELAY] = {NULL, cp_ask_delay, NULL},
   [KIND_NEXT] = {cp_run_next, cp_ask_derived, NULL},
   [KIND_CATCH] = {cp_run_catch, cp_ask_derived, NULL},
   [KIND_BOTH] = {cp_run_both, cp_ask_derived, NULL},
@@ -40,6 +42,7 @@ const Kind cp_kinds[KIND_COUNT] = {
   [KIND_ELEMENT] = {cp_run_element, NULL, cp_dead_element},
   [KIND_KEYED] = {cp_run_element, NULL, cp_dead_element},
   [KIND_MICROTASK] = {cp_run_microtask, NULL, NULL},
+  [KIND_TIMER] = {NULL, NULL, NULL},
   [KIND_SEAT] = {cp_run_seat, NULL, cp_wait_dead_seat},
   [KIND_RESUME] = {cp_run_resume, NULL, cp_wait_dead_thread},
   [KIND_START] = {cp_run_start, cp_ask_call, NULL},
@@ -70,9 +73,12 @@ const luaL_Reg cp_functions[] = {
   {"shield", cp_shield},
   {"cancellation", cp_cancellation},
   {"isCancelled", cp_isCancelled},
-  {"limit", cp_limit},
   {"gate", cp_gate},
-  {"expire", cp_expire},
+  {"delay", cp_delay},
+  {"isTimeout", cp_isTimeout},
+  {"setClock", cp_setClock},
+  {"setLoader", cp_setLoader},
+  {"waiting", cp_waiting},
   {"interrupt", cp_interrupt},
   {"withdraw", cp_withdraw},
   {"cancelled", cp_cancelled},
@@ -110,6 +116,7 @@ const luaL_Reg cp_methods[] = {
   {"traceback", cp_traceback},
   {"await", cp_await},
   {"cancel", cp_cancel},
+  {"timeout", cp_timeout},
   {NULL, NULL},
 };
 
@@ -155,6 +162,7 @@ static Context *new_context (lua_State *L) {
   memset(ctx, 0, sizeof(*ctx));
   ctx->jobs.head = CTX_JOBS;
   ctx->rejections.head = CTX_REJECTIONS;
+  ctx->latest = -HUGE_VAL;
   set_text(L, idx, CTX_KEY_NEXT, "next");
   set_text(L, idx, CTX_KEY_CATCH, "catch");
   set_text(L, idx, CTX_KEY_CALL, "__call");
@@ -214,8 +222,13 @@ static void fill_context (lua_State *L, int context) {
   lua_setiuservalue(L, context, CTX_BODY_HANDLER);
   lua_newtable(L);
   lua_setiuservalue(L, context, CTX_NODE_MT);
+  lua_newtable(L);
+  lua_setiuservalue(L, context, CTX_LISTS);
+  lua_newtable(L);
+  lua_setiuservalue(L, context, CTX_HEAP);
   lua_pushvalue(L, context);
   set_metatable(L, CTX_AGGREGATE_MT, "AggregateError", cp_aggregate_tostring);
+  set_metatable(L, CTX_TIMEOUT_MT, "Timeout", cp_timeout_tostring);
   set_metatable(
     L, CTX_CANCELLATION_MT, "Cancellation", cp_cancellation_tostring);
   lua_newtable(L);
@@ -240,6 +253,14 @@ static void fill_promise_mt (lua_State *L, int context, int mt) {
   set_functions(L, context, cp_methods);
   lua_pushvalue(L, -1);
   lua_setfield(L, mt, "__index");
+}
+
+
+/* Keep a function of the library in the context. */
+static void
+keep_function (lua_State *L, int context, int slot, lua_CFunction f) {
+  lua_pushcclosure(L, f, push_upvalues(L, context));
+  lua_setiuservalue(L, context, slot);
 }
 
 
@@ -270,6 +291,10 @@ int luaopen_cpromise_core (lua_State *L) {
   ctx->promise_mt = lua_topointer(L, -1);
   fill_context(L, context);
   fill_promise_mt(L, context, context + 1);
+  keep_function(L, context, CTX_FIRE, cp_clock_fire);
+  keep_function(L, context, CTX_SYNC, cp_clock_sync);
+  keep_function(L, context, CTX_EXPIRE, cp_clock_expire);
+  keep_function(L, context, CTX_DRAIN, cp_drain);
   set_carrier(L, context, CTX_CANCELLED, NULL);
   set_carrier(L, context, CTX_UNCHOSEN, "another promise was selected");
   lua_newtable(L);

@@ -27,12 +27,14 @@ typedef enum KindId {
   KIND_PLAIN, /* settled by its resolving functions; never a reaction. Until
                  it is resolved VALUE is nil or the list of its cancel hooks;
                  then nil, or the token of the thenable that was called */
+  KIND_DELAY, /* VALUE is what it resolves with; SOURCE when, a number */
   KIND_NEXT, /* VALUE is the handler of a fulfilment */
   KIND_CATCH, /* VALUE is the handler of a rejection */
   KIND_BOTH, /* VALUE is a table with both handlers, {[1]=, [2]=} */
   KIND_PASS, /* follows SOURCE; VALUE is nil, or a carrier: see cancel.h */
   KIND_SHIELD, /* the same, but SOURCE is not cancelled with it */
-  KIND_LIMIT, /* the same; leaves SOURCE with an outcome of its own */
+  KIND_LIMIT, /* a timeout of SOURCE: leaves it with an outcome of its own.
+                 VALUE is the node of its timer, or nil, or a carrier */
   KIND_GATE, /* the same; VALUE is the list of its cancel hooks */
   KIND_FINALLY, /* VALUE is the handler */
   KIND_FINALLY_WAIT, /* VALUE: promise whose outcome it takes, after SOURCE */
@@ -47,6 +49,8 @@ typedef enum KindId {
   KIND_ELEMENT, /* node: VALUE is the aggregate, n the index in its table */
   KIND_KEYED, /* the same, and the slot KEY holds the key in its table */
   KIND_MICROTASK, /* node: VALUE is the function, or {f, args...} if PACKED */
+  KIND_TIMER, /* node: VALUE is the limit, or nil; SOURCE when it falls due, KEY
+                 its reason */
   KIND_SEAT, /* node: VALUE is the one that waits on it for SOURCE, or nil */
   KIND_RESUME, /* node: VALUE is a coroutine of the user's that awaits SOURCE */
   KIND_START, /* an async call, a job: VALUE is its coroutine, not started */

@@ -53,7 +53,7 @@ static inline int
 derive (lua_State *L, Context *ctx, Promise *p, KindId kind) {
   cp_promise_make(L, kind, THE_METATABLE);
   cp_node_set(L, THE_DERIVED, SLOT_VALUE, THE_HANDLER);
-  if (kind >= KIND_LIMIT && kind <= KIND_FINALLY) /* those that need a seat */
+  if (kind == KIND_FINALLY || kind == KIND_GATE) /* they need a seat */
     cp_wait_link(L, ctx, p, ARG_SELF, THE_DERIVED);
   else
     cp_promise_link(L, ctx, p, ARG_SELF, THE_DERIVED);
@@ -119,25 +119,14 @@ int cp_finally (lua_State *L) {
 }
 
 
-/* Functions that take a promise and no handler. */
-static int derive_plain (lua_State *L, KindId kind) {
+int cp_shield (lua_State *L) {
   Context *ctx = cp_context(L);
   Promise *p = cp_args_check_promise(L, ctx, ARG_SELF);
   lua_settop(L, ARG_SELF);
   lua_pushnil(L);
   lua_pushnil(L);
   lua_pushvalue(L, PROMISE_MT);
-  return derive(L, ctx, p, kind);
-}
-
-
-int cp_shield (lua_State *L) {
-  return derive_plain(L, KIND_SHIELD);
-}
-
-
-int cp_limit (lua_State *L) {
-  return derive_plain(L, KIND_LIMIT);
+  return derive(L, ctx, p, KIND_SHIELD);
 }
 
 

@@ -21,9 +21,6 @@ int cp_finally (lua_State *L);
 /* shield(p): a promise that follows p, whose cancellation p doesn't notice */
 int cp_shield (lua_State *L);
 
-/* limit(p): the same, for 'expire' */
-int cp_limit (lua_State *L);
-
 /* gate(p, hook): the same, with a hook as those of onCancel */
 int cp_gate (lua_State *L);
 

@@ -9,6 +9,7 @@
 #include "args.h"
 #include "cancel.h"
 #include "host.h"
+#include "timers.h"
 #include "trace.h"
 
 
@@ -386,6 +387,8 @@ Outcome cp_run_pass (lua_State *L, Promise *node, const Promise *source) {
 /* One with an outcome of its own, which only a failure replaces. */
 Outcome cp_run_limit (lua_State *L, Promise *node, const Promise *source) {
   (void)source;
+  if (!(node->flags & FLAG_CANCELLED))
+    cp_timers_release(L, node, AT_NODE);
   if (!(node->flags & FLAG_CANCELLED) || cp_cancel_is_failure(L, AT_SOURCE))
     return cp_resolve_as(L, node, AT_NODE, AT_SOURCE);
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);

@@ -53,8 +53,9 @@ local Promise = {
   setLoop = loop.set,
   loop = loop.get,
 
-  delay = time.delay,
-  isTimeout = time.isTimeout,
+  delay = core.delay,
+  interval = time.interval,
+  isTimeout = core.isTimeout,
   promisify = promisify,
   map = map,
   retry = retry,

@@ -70,10 +70,16 @@ local known = {
 local chosen -- by the program
 local found -- by ourselves
 
+-- Delays and timeouts go by the clock of this loop.
+local function use(current)
+  core.setClock(current)
+  return current
+end
+
 -- The loop whose library the program has loaded already.
 local function find_loaded()
   for _, entry in ipairs(known) do
-    if package.loaded[entry.library] then return require(entry.module) end
+    if package.loaded[entry.library] then return use(require(entry.module)) end
   end
 end
 
@@ -90,7 +96,7 @@ end
 
 local function find_installed()
   for _, entry in ipairs(known) do
-    if load_library(entry.library) then return require(entry.module) end
+    if load_library(entry.library) then return use(require(entry.module)) end
   end
 end
 
@@ -121,6 +127,7 @@ function loop.set(new)
     end
   end
   chosen, found = new, nil
+  if new then use(new) else core.setClock() end
   core.setWake(loop.wake)
 end
 
@@ -160,6 +167,7 @@ local function run_until(current, done)
       return
     end
     local alive = current and current.step()
+    if alive == "stopped" then return end
   until not alive and core.idle()
 end
 
@@ -193,6 +201,7 @@ function loop.run(...)
   run_until(current, never)
 end
 
+core.setLoader(loop.load)
 core.setPump(loop.pump)
 core.setWake(loop.wake)
 

@@ -3,7 +3,6 @@
 local check = require "cpromise.check"
 local core = require "cpromise.core"
 local loop = require "cpromise.loop"
-local time = require "cpromise.time"
 
 local function not_share(v)
   local why = check.not_seconds(v)
@@ -50,7 +49,7 @@ local function try(fn, options)
       return call
     end
     local share = 1 - options.jitter * math.random()
-    core.await(time.delay(math.min(seconds, options.maxDelay) * share))
+    core.await(core.delay(math.min(seconds, options.maxDelay) * share))
     seconds = seconds * options.factor
     attempt = attempt + 1
   end

@@ -1,5 +1,8 @@
 --- libuv's default loop, through luv.
 ---
+--- No handle is ever closed here: luv crashes if the state closes while one is
+--- being closed. A timer that is over is stopped, and used again.
+---
 --- Jobs run from an idle handle that exists only while some wait: referenced,
 --- so that the loop lives until they have run, and active, so that it doesn't
 --- sleep before. (An unreferenced check or prepare handle would lose the last
@@ -23,14 +26,26 @@ function luv.wake(drain)
     end
   end
   if not idle or uv.is_closing(idle) then idle = assert(uv.new_idle()) end
-  assert(uv.idle_start(idle, run_jobs))
+  if not uv.is_active(idle) then assert(uv.idle_start(idle, run_jobs)) end
+end
+
+-- The program's own `uv.stop()` ends what runs the loop: so it is noted, and
+-- done.
+local stopped = false
+local stop = uv.stop
+
+function uv.stop()
+  stopped = true
+  return stop()
 end
 
 function luv.step()
-  return uv.run("once")
+  stopped = false
+  local alive = uv.run "once"
+  return stopped and "stopped" or alive
 end
 
--- luv crashes if the Lua state closes while a handle is being closed.
+-- Handles that the program is closing get closed: see above.
 function luv.poll()
   uv.run "nowait"
 end
@@ -42,20 +57,39 @@ end
 -- libuv counts milliseconds in 64 bits; a Lua integer holds fewer.
 local longest = 2^52
 
+local spare = {} -- timers that are stopped
+
+-- A timer to start; some may have been closed by the program.
+local function take_timer()
+  local timer = table.remove(spare)
+  while timer and uv.is_closing(timer) do timer = table.remove(spare) end
+  return timer or assert(uv.new_timer())
+end
+
+-- `armed` is the handle: it holds the timer as long as that will fire.
+local function release(armed)
+  local timer = armed.timer
+  armed.timer = nil
+  if not timer or uv.is_closing(timer) then return end
+  uv.timer_stop(timer)
+  spare[#spare + 1] = timer
+end
+
 function luv.timer(seconds, fn, background)
-  local timer = assert(uv.new_timer())
+  local timer = take_timer()
+  local armed = {timer = timer}
   local milliseconds = math.ceil(math.min(seconds * 1000, longest))
   uv.update_time() -- the loop's clock stood still while our caller ran
   uv.timer_start(timer, milliseconds, 0, function()
-    uv.close(timer)
+    release(armed)
     call(fn)
   end)
-  if background then uv.unref(timer) end
-  return timer
+  if background then uv.unref(timer) else uv.ref(timer) end
+  return armed
 end
 
-function luv.cancel(timer)
-  if not uv.is_closing(timer) then uv.close(timer) end
+function luv.cancel(armed)
+  release(armed)
 end
 
 function luv.inside()
