@@ -8,6 +8,7 @@
 #include "args.h"
 #include "cancel.h"
 #include "host.h"
+#include "job.h"
 #include "resolve.h"
 #include "timers.h"
 #include "trace.h"
@@ -43,7 +44,7 @@ static void push_of_loop (lua_State *L, const char *name) {
 static double now (lua_State *L, Context *ctx) {
   double time;
   int is_number;
-  push_of_loop(L, "now");
+  lua_getiuservalue(L, CONTEXT, CTX_NOW);
   lua_call(L, 0, 1);
   time = lua_tonumberx(L, -1, &is_number) + ctx->offset;
   lua_pop(L, 1);
@@ -203,33 +204,26 @@ static void end_timeout (lua_State *L, double seconds) {
 }
 
 
-/* Settle the first that is due, and run the jobs of that. */
-static void end_first (lua_State *L, Context *ctx) {
-  double seconds;
-  Promise *p = cp_timers_take(L, ctx, &seconds);
-  if (p->kind == KIND_TIMER)
-    end_timeout(L, seconds);
-  else
-    end_delay(L, p, lua_gettop(L));
-  lua_settop(L, 0);
-  lua_getiuservalue(L, CONTEXT, CTX_DRAIN);
-  lua_pcall(L, 0, 0, 0); /* fails where memory lacks to call anything */
-}
-
-
 /* The loop's timer has fired; it may be early. Those that fall due meanwhile
    have to wait till the loop has turned. */
 int cp_clock_fire (lua_State *L) {
   Context *ctx = cp_context(L);
-  double time, due;
+  double time, seconds;
+  Promise *p;
   ctx->armed = UNARMED;
   lua_settop(L, 0);
   cp_node_clear(L, CONTEXT, CTX_ARMED);
   if (!has_clock(L))
     return 0;
   time = now(L, ctx);
-  while (cp_timers_first(L, ctx, &due) && due <= time)
-    end_first(L, ctx);
+  while ((p = cp_timers_take(L, ctx, time, &seconds)) != NULL) {
+    if (p->kind == KIND_TIMER)
+      end_timeout(L, seconds);
+    else
+      end_delay(L, p, 1);
+    lua_settop(L, 0);
+    cp_job_drain(L, ctx);
+  }
   cp_host_sync(L);
   return 0;
 }
@@ -278,11 +272,10 @@ static void wait_for (lua_State *L, Context *ctx, double seconds) {
   int is_delay = cp_node_at(L, -1)->kind != KIND_TIMER;
   double time = now(L, ctx);
   double due = time + seconds;
+  unsigned int list;
   arm_for(L, ctx, due, time, is_delay);
-  cp_timers_push_list(L, ctx, seconds);
-  lua_insert(L, -2);
-  cp_timers_append(L, ctx, due);
-  lua_pop(L, 1);
+  list = cp_timers_list(L, ctx, seconds);
+  cp_timers_append(L, ctx, list, due);
 }
 
 
@@ -353,6 +346,10 @@ int cp_setClock (lua_State *L) {
   if (ctx->timers > 0 && has_clock(L))
     time = now(L, ctx);
   disarm(L, ctx);
+  if (lua_istable(L, 1)) {
+    lua_getfield(L, 1, "now");
+    lua_setiuservalue(L, CONTEXT, CTX_NOW);
+  }
   lua_setiuservalue(L, CONTEXT, CTX_CLOCK);
   ctx->offset = 0;
   if (has_clock(L)) {

@@ -10,7 +10,7 @@
 **
 ** Layers, lowest first; each includes only what stands before it:
 **   core.h  node  queue  promise  timers  args  trace | host  wait  cancel
-**   resolve  reaction  combine  construct  clock  async  job  module.c
+**   resolve  reaction  combine  construct  async  job  clock  module.c
 ** Nothing left of the bar ever runs user code; it allocates only to make an
 ** object or an argument error.  Everything right of it may run anything.
 */
@@ -48,6 +48,7 @@
 
 typedef struct Promise Promise; /* node.h */
 typedef struct Drive Drive; /* trace.h */
+typedef struct TimerBlock TimerBlock; /* timers.c */
 
 
 /* A first-in first-out list of objects, linked through their SLOT_LINK. */
@@ -82,8 +83,7 @@ typedef struct Context {
   size_t timers; /* delays and timeouts that wait */
   size_t delays; /* of them, the delays */
   size_t dead_timers; /* in their lists, but waiting no longer */
-  size_t lists; /* that are in the heap: timers.h */
-  size_t spare_lists; /* that are empty */
+  TimerBlock *block; /* their lists, or NULL: timers.c */
   unsigned int main_waits; /* waits on the main thread, in one another */
   double offset; /* of our time from that of the loop's clock */
   double latest; /* the latest time that was seen */
@@ -116,15 +116,16 @@ enum {
   CTX_BODY_HANDLER, /* that of the bodies of async calls */
   CTX_OWN, /* how the names of the library's own Lua files start */
   CTX_TRACE, /* the newest record of an error in flight, or nil: trace.c */
-  CTX_LISTS, /* by duration, the lists of what waits for a time: timers.h */
-  CTX_HEAP, /* those lists, by when their first one falls due */
+  CTX_LISTS, /* by duration, the numbers of lists: timers.c */
+  CTX_CHAINS, /* by number, the first and last entry of each */
+  CTX_BLOCK, /* what else they are */
   CTX_CLOCK, /* the loop, or nil */
+  CTX_NOW, /* its clock */
   CTX_ARMED, /* the handle of the loop's timer, if it is armed */
   CTX_LOAD, /* loads a loop, or nil */
-  CTX_FIRE, /* functions of clock.h and job.h, so that calling them never */
-  CTX_SYNC, /* allocates */
+  CTX_FIRE, /* functions of clock.h, so that calling one never allocates */
+  CTX_SYNC,
   CTX_EXPIRE,
-  CTX_DRAIN,
   CTX_TIMEOUT_MT, /* metatable of the reasons of timeouts */
   CTX_NODE_MT, /* metatable of nodes that are no promises */
   CTX_AGGREGATE_MT, /* metatable of aggregate errors */

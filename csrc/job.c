@@ -169,9 +169,9 @@ static lua_Integer drain (lua_State *L, Context *ctx, lua_Integer max) {
   Drive *drive = ctx->drive;
   lua_Integer n = 0;
   lua_settop(L, 0);
-  lua_getiuservalue(L, CONTEXT, CTX_TRACE);
+  if (!cp_trace_save(L, ctx))
+    lua_pushnil(L);
   lua_pushvalue(L, HANDLER);
-  cp_trace_clear(L, ctx);
   ctx->driven = NULL;
   ctx->drive = NULL;
   do {
@@ -186,22 +186,34 @@ static lua_Integer drain (lua_State *L, Context *ctx, lua_Integer max) {
 }
 
 
-int cp_drain (lua_State *L) {
-  Context *ctx = cp_context(L);
-  lua_Integer max = check_max(L);
+/* The same, unless it happens already, and tell the loop what is left. */
+static lua_Integer
+drain_once (lua_State *L, Context *ctx, lua_Integer max) {
   lua_Integer n = 0;
-  if (!ctx->draining) {
-    ctx->draining = 1;
-    ctx->woken = 1;
-    n = drain(L, ctx, max);
-    ctx->draining = 0;
-    ctx->woken = 0;
-    ctx->edge = (unsigned char)has_jobs(ctx);
-    cp_host_settle_timer(L, ctx);
-    cp_host_wake(L, ctx);
-  }
-  lua_pushinteger(L, n);
+  if (ctx->draining)
+    return 0;
+  ctx->draining = 1;
+  ctx->woken = 1;
+  n = drain(L, ctx, max);
+  ctx->draining = 0;
+  ctx->woken = 0;
+  ctx->edge = (unsigned char)has_jobs(ctx);
+  cp_host_settle_timer(L, ctx);
+  cp_host_wake(L, ctx);
+  return n;
+}
+
+
+int cp_drain (lua_State *L) {
+  lua_pushinteger(L, drain_once(L, cp_context(L), check_max(L)));
   return 1;
+}
+
+
+void cp_job_drain (lua_State *L, Context *ctx) {
+  if (has_jobs(ctx) || ctx->rejections.n > 0)
+    drain_once(L, ctx, LUA_MAXINTEGER);
+  lua_settop(L, 0);
 }
 
 

@@ -11,6 +11,10 @@
 /* drain([max]) -> the number of jobs run */
 int cp_drain (lua_State *L);
 
+/* Run all jobs, in a function of C that has nothing on its stack.
+   [-0, +0, -] */
+void cp_job_drain (lua_State *L, Context *ctx);
+
 /* queueMicrotask(fn, ...) */
 int cp_queueMicrotask (lua_State *L);
 

@@ -225,7 +225,7 @@ static void fill_context (lua_State *L, int context) {
   lua_newtable(L);
   lua_setiuservalue(L, context, CTX_LISTS);
   lua_newtable(L);
-  lua_setiuservalue(L, context, CTX_HEAP);
+  lua_setiuservalue(L, context, CTX_CHAINS);
   lua_pushvalue(L, context);
   set_metatable(L, CTX_AGGREGATE_MT, "AggregateError", cp_aggregate_tostring);
   set_metatable(L, CTX_TIMEOUT_MT, "Timeout", cp_timeout_tostring);
@@ -294,7 +294,6 @@ int luaopen_cpromise_core (lua_State *L) {
   keep_function(L, context, CTX_FIRE, cp_clock_fire);
   keep_function(L, context, CTX_SYNC, cp_clock_sync);
   keep_function(L, context, CTX_EXPIRE, cp_clock_expire);
-  keep_function(L, context, CTX_DRAIN, cp_drain);
   set_carrier(L, context, CTX_CANCELLED, NULL);
   set_carrier(L, context, CTX_UNCHOSEN, "another promise was selected");
   lua_newtable(L);

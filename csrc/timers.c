@@ -1,6 +1,9 @@
 /*
 ** timers.c
-** See timers.h.
+** See timers.h.  Lists are numbered from 1. What they are but for their entries
+** is in a block of memory that a userdata of the context owns: so the heap is
+** plain C. The entries of list i are a chain through SLOT_LINK, whose first and
+** last stand in the table CTX_CHAINS at 2i - 1 and 2i, or false.
 */
 
 #include "timers.h"
@@ -9,18 +12,32 @@
 typedef struct List {
   double seconds; /* the duration */
   double due; /* when the first one falls due */
-  size_t at; /* its place in the heap; 0: it is empty, and in no heap */
+  unsigned int at; /* its place in the heap; 0: it is empty, and in no heap */
+  unsigned int spare; /* while it has no duration: the next such one */
 } List;
 
-enum { LIST_FIRST = 1, LIST_LAST, LIST_SLOTS = LIST_LAST };
+struct TimerBlock {
+  unsigned int size; /* lists there is room for */
+  unsigned int used; /* lists that have been made */
+  unsigned int spare; /* the first that has no duration; 0: none */
+  unsigned int empty; /* lists that have a duration, but no entry */
+  unsigned int n; /* lists in the heap */
+  unsigned int *heap; /* from 1: their numbers; [1] is the first to fall due */
+  List list[1]; /* from 1 */
+};
+
+#define FIRST_SIZE 16
 
 /* So many empty lists are kept for durations that are used again. */
-#define SPARE_LISTS 16
+#define EMPTY_LISTS 16
+
+#define FIRST(i) (2 * (lua_Integer)(i) - 1)
+#define LAST(i) (2 * (lua_Integer)(i))
 
 
 /*
 ** {================================================================
-** The heap: a table of lists, 1 is the first to fall due
+** The heap
 ** =================================================================
 */
 
@@ -29,90 +46,34 @@ static int is_before (const List *a, const List *b) {
 }
 
 
-/* Push the list at that place of the heap, which is at 'heap'. */
-static List *push_at (lua_State *L, int heap, size_t i) {
-  lua_rawgeti(L, heap, (lua_Integer)i);
-  return (List *)lua_touserdata(L, -1);
+static void put_at (TimerBlock *t, unsigned int list, unsigned int at) {
+  t->heap[at] = list;
+  t->list[list].at = at;
 }
 
 
-/* Put the list on the top at that place. [-1, +0, -] */
-static void put_at (lua_State *L, int heap, size_t i) {
-  ((List *)lua_touserdata(L, -1))->at = i;
-  lua_rawseti(L, heap, (lua_Integer)i);
-}
-
-
-/* Move the list on the top up from the place i, which is free. [-1, +0, -] */
-static void sift_up (lua_State *L, int heap, size_t i) {
-  const List *list = (const List *)lua_touserdata(L, -1);
-  while (i > 1 && is_before(list, push_at(L, heap, i / 2))) {
-    put_at(L, heap, i);
-    i /= 2;
+/* Move a list up from its place, or from one that is free. */
+static void sift_up (TimerBlock *t, unsigned int list, unsigned int at) {
+  while (at > 1 && is_before(&t->list[list], &t->list[t->heap[at / 2]])) {
+    put_at(t, t->heap[at / 2], at);
+    at /= 2;
   }
-  if (i > 1)
-    lua_pop(L, 1);
-  put_at(L, heap, i);
+  put_at(t, list, at);
 }
 
 
-/* Push the first of the two lists below the place i; returns its place, or 0 if
-   there is none, with nil. [-0, +1, -] */
-static size_t push_child (lua_State *L, int heap, size_t i, size_t n) {
-  if (2 * i > n) {
-    lua_pushnil(L);
-    return 0;
-  }
-  push_at(L, heap, 2 * i);
-  if (2 * i == n)
-    return n;
-  push_at(L, heap, 2 * i + 1);
-  if (is_before((const List *)lua_touserdata(L, -1),
-        (const List *)lua_touserdata(L, -2))) {
-    lua_remove(L, -2);
-    return 2 * i + 1;
-  }
-  lua_pop(L, 1);
-  return 2 * i;
-}
-
-
-/* Move the list on the top down from the place i, which is free. [-1, +0, -] */
-static void sift_down (lua_State *L, const Context *ctx, int heap, size_t i) {
-  const List *list = (const List *)lua_touserdata(L, -1);
-  for (;;) {
-    size_t child = push_child(L, heap, i, ctx->lists);
-    if (child == 0 || !is_before((const List *)lua_touserdata(L, -1), list))
+static void sift_down (TimerBlock *t, unsigned int list, unsigned int at) {
+  while (2 * at <= t->n) {
+    unsigned int child = 2 * at;
+    if (child < t->n &&
+        is_before(&t->list[t->heap[child + 1]], &t->list[t->heap[child]]))
+      child++;
+    if (!is_before(&t->list[t->heap[child]], &t->list[list]))
       break;
-    put_at(L, heap, i);
-    i = child;
+    put_at(t, t->heap[child], at);
+    at = child;
   }
-  lua_pop(L, 1);
-  put_at(L, heap, i);
-}
-
-
-/* The first list of the heap, at 'list', falls due later now, or not at all.
-   [-0, +0, -] */
-static void settle_first (lua_State *L, Context *ctx, int heap, int list) {
-  List *first = (List *)lua_touserdata(L, list);
-  if (lua_getiuservalue(L, list, LIST_FIRST) != LUA_TNIL) {
-    lua_pushvalue(L, list);
-    sift_down(L, ctx, heap, 1);
-  }
-  else {
-    size_t last = ctx->lists--;
-    first->at = 0;
-    ctx->spare_lists++;
-    push_at(L, heap, last);
-    lua_pushnil(L);
-    lua_rawseti(L, heap, (lua_Integer)last);
-    if (last > 1)
-      sift_down(L, ctx, heap, 1);
-    else
-      lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
+  put_at(t, list, at);
 }
 
 /* }================================================================ */
@@ -120,107 +81,146 @@ static void settle_first (lua_State *L, Context *ctx, int heap, int list) {
 
 /*
 ** {================================================================
-** Lists
+** Making lists
 ** =================================================================
 */
 
-/* Forget the lists that are empty. */
-static void drop_spare_lists (lua_State *L, Context *ctx, int lists) {
-  lua_pushnil(L);
-  while (lua_next(L, lists)) {
-    if (((List *)lua_touserdata(L, -1))->at == 0) {
-      lua_pushvalue(L, -2);
-      lua_pushnil(L);
-      lua_rawset(L, lists); /* an existing field may be cleared */
-    }
+/* Double the block. A finalizer may do it meanwhile. [-0, +0, m] */
+static void grow (lua_State *L, Context *ctx) {
+  const TimerBlock *old = ctx->block;
+  unsigned int size = old == NULL ? FIRST_SIZE : 2 * old->size;
+  size_t lists = sizeof(TimerBlock) + size * sizeof(List);
+  TimerBlock *t = (TimerBlock *)lua_newuserdatauv(
+    L, lists + (size + 1) * sizeof(unsigned int), 0);
+  if (ctx->block != old) {
     lua_pop(L, 1);
+    return;
   }
-  ctx->spare_lists = 0;
+  memset(t, 0, sizeof(*t));
+  if (old != NULL)
+    memcpy(t, old, sizeof(TimerBlock) + old->size * sizeof(List));
+  t->heap = (unsigned int *)(void *)((char *)t + lists);
+  if (old != NULL)
+    memcpy(t->heap, old->heap, (old->n + 1) * sizeof(unsigned int));
+  t->size = size;
+  lua_setiuservalue(L, CONTEXT, CTX_BLOCK);
+  ctx->block = t;
 }
 
 
-void cp_timers_push_list (lua_State *L, Context *ctx, double seconds) {
+/* Have a list without a duration. What needs memory may run finalizers that
+   make lists, too: so it is taken first, and lost if that fails. [-0, +0, m] */
+static unsigned int take_list (lua_State *L, Context *ctx) {
+  unsigned int list;
+  if (ctx->block != NULL && ctx->block->spare != 0) {
+    list = ctx->block->spare;
+    ctx->block->spare = ctx->block->list[list].spare;
+    return list;
+  }
+  while (ctx->block == NULL || ctx->block->used == ctx->block->size)
+    grow(L, ctx);
+  list = ++ctx->block->used;
+  lua_getiuservalue(L, CONTEXT, CTX_CHAINS);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, FIRST(list));
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, LAST(list));
+  lua_pop(L, 1);
+  return list;
+}
+
+
+/* Make the list for the duration, which has none; the table of lists by duration
+   is at 'lists'. [-0, +0, m] */
+static unsigned int
+new_list (lua_State *L, Context *ctx, int lists, double seconds) {
+  unsigned int list = take_list(L, ctx);
+  lua_pushnumber(L, seconds);
+  lua_pushinteger(L, (lua_Integer)list);
+  lua_rawset(L, lists);
+  ctx->block->list[list].seconds = seconds;
+  ctx->block->list[list].at = 0;
+  ctx->block->empty++;
+  return list;
+}
+
+
+unsigned int cp_timers_list (lua_State *L, Context *ctx, double seconds) {
   int lists = lua_gettop(L) + 1;
-  List *list;
+  unsigned int list;
   lua_getiuservalue(L, CONTEXT, CTX_LISTS);
   lua_pushnumber(L, seconds);
-  if (lua_rawget(L, lists) == LUA_TNIL) {
-    lua_pop(L, 1);
-    if (ctx->spare_lists > SPARE_LISTS)
-      drop_spare_lists(L, ctx, lists);
-    list = (List *)lua_newuserdatauv(L, sizeof(List), LIST_SLOTS);
-    list->seconds = seconds;
-    list->at = 0;
-    lua_pushnumber(L, seconds);
-    lua_pushvalue(L, -2);
-    lua_rawset(L, lists);
-    ctx->spare_lists++;
-  }
-  lua_remove(L, lists);
-}
-
-
-/* Put the empty list at 'list' into the heap. [-0, +0, m] */
-static void enter_heap (lua_State *L, Context *ctx, int list) {
-  int heap = lua_gettop(L) + 1;
-  lua_getiuservalue(L, CONTEXT, CTX_HEAP);
-  lua_pushvalue(L, list);
-  lua_rawseti(L, heap, (lua_Integer)ctx->lists + 1);
-  ctx->lists++;
-  if (ctx->spare_lists > 0)
-    ctx->spare_lists--;
-  lua_pushvalue(L, list);
-  sift_up(L, heap, ctx->lists);
-  lua_pop(L, 1);
-}
-
-
-/* Append the one at 'entry' to the list at 'list'. [-0, +0, -] */
-static void enter_list (lua_State *L, int list, int entry) {
-  if (lua_getiuservalue(L, list, LIST_LAST) == LUA_TNIL) {
-    cp_node_set(L, list, LIST_FIRST, entry);
-    lua_getiuservalue(L, entry, SLOT_SOURCE);
-    ((List *)lua_touserdata(L, list))->due = lua_tonumber(L, -1);
-    lua_pop(L, 1);
-  }
+  if (lua_rawget(L, lists) != LUA_TNIL)
+    list = (unsigned int)lua_tointeger(L, -1);
   else
-    cp_node_set(L, lua_gettop(L), SLOT_LINK, entry);
-  lua_pop(L, 1);
-  cp_node_set(L, list, LIST_LAST, entry);
+    list = new_list(L, ctx, lists, seconds);
+  lua_settop(L, lists - 1);
+  return list;
 }
 
 
-void cp_timers_append (lua_State *L, Context *ctx, double due) {
-  int entry = lua_gettop(L);
-  List *list = (List *)lua_touserdata(L, entry - 1);
-  if (list->at == 0) {
-    list->due = due;
-    enter_heap(L, ctx, entry - 1);
+/* The list has no entry any more. One that is not kept has no duration. */
+static void has_emptied (lua_State *L, TimerBlock *t, unsigned int list) {
+  t->list[list].at = 0;
+  if (t->empty < EMPTY_LISTS) {
+    t->empty++;
+    return;
   }
+  lua_getiuservalue(L, CONTEXT, CTX_LISTS);
+  lua_pushnumber(L, t->list[list].seconds);
+  lua_pushnil(L);
+  lua_rawset(L, -3); /* clearing a field needs no memory */
+  lua_pop(L, 1);
+  t->list[list].spare = t->spare;
+  t->spare = list;
+}
+
+/* }================================================================ */
+
+
+/*
+** {================================================================
+** Entries
+** =================================================================
+*/
+
+/* Append the one at 'entry' to the chain of the list; the chains are at
+   'chains'. [-0, +0, -] */
+static void
+enter (lua_State *L, TimerBlock *t, int chains, unsigned int list, int entry) {
+  lua_rawgeti(L, chains, LAST(list));
+  if (lua_isuserdata(L, -1))
+    cp_node_set(L, lua_gettop(L), SLOT_LINK, entry);
+  else {
+    lua_pushvalue(L, entry);
+    lua_rawseti(L, chains, FIRST(list));
+    lua_getiuservalue(L, entry, SLOT_SOURCE);
+    t->list[list].due = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  lua_pushvalue(L, entry);
+  lua_rawseti(L, chains, LAST(list));
+}
+
+
+void cp_timers_append (
+  lua_State *L, Context *ctx, unsigned int list, double due) {
+  TimerBlock *t = ctx->block;
+  int entry = lua_gettop(L);
   lua_pushnumber(L, due);
   lua_setiuservalue(L, entry, SLOT_SOURCE);
-  enter_list(L, entry - 1, entry);
+  lua_getiuservalue(L, CONTEXT, CTX_CHAINS);
+  enter(L, t, entry + 1, list, entry);
+  if (t->list[list].at == 0) {
+    t->empty--;
+    t->n++;
+    sift_up(t, list, t->n);
+  }
   ctx->timers++;
   if (cp_node_at(L, entry)->kind != KIND_TIMER)
     ctx->delays++;
-  lua_pop(L, 1);
-}
-
-
-/* Push the first one of the list at 'list', and take it out. */
-static Promise *unlink_first (lua_State *L, int list) {
-  int first = lua_gettop(L) + 1;
-  lua_getiuservalue(L, list, LIST_FIRST);
-  if (lua_getiuservalue(L, first, SLOT_LINK) == LUA_TNIL)
-    cp_node_clear(L, list, LIST_LAST);
-  else {
-    lua_getiuservalue(L, first + 1, SLOT_SOURCE);
-    ((List *)lua_touserdata(L, list))->due = lua_tonumber(L, -1);
-    lua_pop(L, 1);
-    cp_node_clear(L, first, SLOT_LINK);
-  }
-  lua_setiuservalue(L, list, LIST_FIRST);
-  return cp_node_at(L, first);
+  lua_settop(L, entry - 1);
 }
 
 
@@ -235,93 +235,131 @@ static int is_dead (lua_State *L, int entry) {
   return none;
 }
 
-/* }================================================================ */
 
-
-int cp_timers_first (lua_State *L, Context *ctx, double *due) {
-  int heap = lua_gettop(L) + 1;
-  lua_getiuservalue(L, CONTEXT, CTX_HEAP);
-  while (ctx->lists > 0) {
-    const List *list = push_at(L, heap, 1);
-    int dead;
-    lua_getiuservalue(L, heap + 1, LIST_FIRST);
-    dead = is_dead(L, heap + 2);
+/* Take the one at 'entry', the first of the first list, out. */
+static void take_out (lua_State *L, TimerBlock *t, int chains, int entry) {
+  unsigned int list = t->heap[1];
+  if (lua_getiuservalue(L, entry, SLOT_LINK) != LUA_TNIL) {
+    lua_getiuservalue(L, entry + 1, SLOT_SOURCE);
+    t->list[list].due = lua_tonumber(L, -1);
     lua_pop(L, 1);
-    if (!dead) {
-      *due = list->due;
-      lua_settop(L, heap - 1);
-      return 1;
-    }
-    unlink_first(L, heap + 1);
-    ctx->dead_timers--;
-    lua_pop(L, 1);
-    settle_first(L, ctx, heap, heap + 1);
-    lua_settop(L, heap);
+    lua_rawseti(L, chains, FIRST(list));
+    cp_node_clear(L, entry, SLOT_LINK);
+    sift_down(t, list, 1);
+    return;
   }
-  lua_settop(L, heap - 1);
+  lua_pop(L, 1);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, chains, FIRST(list));
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, chains, LAST(list));
+  has_emptied(L, t, list);
+  if (--t->n > 0)
+    sift_down(t, t->heap[t->n + 1], 1);
+}
+
+
+/* Push the chains, and the first one that lives; or push nothing, and return
+   0. */
+static int push_first (lua_State *L, Context *ctx) {
+  TimerBlock *t = ctx->block;
+  int chains = lua_gettop(L) + 1;
+  int entry = chains + 1;
+  lua_getiuservalue(L, CONTEXT, CTX_CHAINS);
+  while (t != NULL && t->n > 0) {
+    lua_rawgeti(L, chains, FIRST(t->heap[1]));
+    if (!is_dead(L, entry))
+      return 1;
+    take_out(L, t, chains, entry);
+    lua_pop(L, 1);
+    ctx->dead_timers--;
+  }
+  lua_pop(L, 1);
   return 0;
 }
 
 
-Promise *cp_timers_take (lua_State *L, Context *ctx, double *seconds) {
-  int heap = lua_gettop(L) + 1;
+int cp_timers_first (lua_State *L, Context *ctx, double *due) {
+  if (!push_first(L, ctx))
+    return 0;
+  *due = ctx->block->list[ctx->block->heap[1]].due;
+  lua_pop(L, 2);
+  return 1;
+}
+
+
+Promise *
+cp_timers_take (lua_State *L, Context *ctx, double time, double *seconds) {
+  int entry = lua_gettop(L) + 2;
+  const List *list;
   Promise *p;
-  cp_assert(ctx->lists > 0);
-  lua_getiuservalue(L, CONTEXT, CTX_HEAP);
-  *seconds = push_at(L, heap, 1)->seconds;
-  p = unlink_first(L, heap + 1);
-  settle_first(L, ctx, heap, heap + 1);
-  lua_replace(L, heap);
-  lua_settop(L, heap);
+  if (!push_first(L, ctx))
+    return NULL;
+  list = &ctx->block->list[ctx->block->heap[1]];
+  if (list->due > time) {
+    lua_pop(L, 2);
+    return NULL;
+  }
+  *seconds = list->seconds;
+  take_out(L, ctx->block, entry - 1, entry);
+  lua_replace(L, entry - 1);
+  p = cp_node_at(L, entry - 1);
+  ctx->timers--;
   if (p->kind != KIND_TIMER)
     ctx->delays--;
-  ctx->timers--;
   return p;
 }
 
+/* }================================================================ */
 
-/* Drop the dead of the list at 'list'. [-0, +0, -] */
-static void sweep_list (lua_State *L, int list) {
-  int entry = lua_gettop(L) + 1;
-  lua_getiuservalue(L, list, LIST_FIRST);
-  cp_node_clear(L, list, LIST_FIRST);
-  cp_node_clear(L, list, LIST_LAST);
+
+/*
+** {================================================================
+** The dead
+** =================================================================
+*/
+
+/* Drop the dead of a list. Returns whether any lives. */
+static int
+sweep_list (lua_State *L, TimerBlock *t, int chains, unsigned int list) {
+  int entry = chains + 1;
+  int lives = 0;
+  lua_rawgeti(L, chains, FIRST(list));
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, chains, FIRST(list));
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, chains, LAST(list));
   while (!lua_isnil(L, entry)) {
     lua_getiuservalue(L, entry, SLOT_LINK);
     cp_node_clear(L, entry, SLOT_LINK);
-    if (!is_dead(L, entry))
-      enter_list(L, list, entry);
+    if (!is_dead(L, entry)) {
+      enter(L, t, chains, list, entry);
+      lives = 1;
+    }
     lua_replace(L, entry);
   }
   lua_pop(L, 1);
+  return lives;
 }
 
 
-/* Drop all that are dead, and the lists that are empty then. */
+/* Drop all that are dead, and build the heap of what is left. */
 static void sweep (lua_State *L, Context *ctx) {
-  int heap = lua_gettop(L) + 1;
-  size_t n = ctx->lists;
-  size_t i;
-  lua_getiuservalue(L, CONTEXT, CTX_HEAP);
-  ctx->lists = 0;
+  TimerBlock *t = ctx->block;
+  int chains = lua_gettop(L) + 1;
+  unsigned int n = t->n;
+  unsigned int i;
+  lua_getiuservalue(L, CONTEXT, CTX_CHAINS);
+  t->n = 0;
   for (i = 1; i <= n; i++) {
-    List *list = push_at(L, heap, i);
-    sweep_list(L, heap + 1);
-    lua_pushnil(L);
-    lua_rawseti(L, heap, (lua_Integer)i);
-    list->at = 0;
-    if (lua_getiuservalue(L, heap + 1, LIST_FIRST) != LUA_TNIL) {
-      lua_pushvalue(L, heap + 1);
-      put_at(L, heap, ++ctx->lists);
-    }
+    unsigned int list = t->heap[i];
+    if (sweep_list(L, t, chains, list))
+      put_at(t, list, ++t->n);
     else
-      ctx->spare_lists++;
-    lua_settop(L, heap);
+      has_emptied(L, t, list);
   }
-  for (i = ctx->lists / 2; i >= 1; i--) {
-    push_at(L, heap, i);
-    sift_down(L, ctx, heap, i);
-  }
+  for (i = t->n / 2; i >= 1; i--)
+    sift_down(t, t->heap[i], i);
   lua_pop(L, 1);
   ctx->dead_timers = 0;
 }
@@ -332,22 +370,22 @@ void cp_timers_count_dead (lua_State *L, Context *ctx, int is_delay) {
   ctx->timers--;
   if (ctx->delays == 0 && ctx->armed == ARMED)
     ctx->unsynced = 1;
-  if (++ctx->dead_timers > ctx->timers + SPARE_LISTS)
+  if (++ctx->dead_timers > ctx->timers + FIRST_SIZE)
     sweep(L, ctx);
 }
 
 
 void cp_timers_release (lua_State *L, Promise *p, int idx) {
   int node = lua_gettop(L) + 1;
-  const Promise *timer;
   cp_assert(p->kind == KIND_LIMIT);
   (void)p;
   lua_getiuservalue(L, idx, SLOT_VALUE);
-  timer = cp_node_test(L, node);
-  if (timer != NULL) {
+  if (cp_node_test(L, node) != NULL) {
     cp_node_clear(L, node, SLOT_VALUE);
     cp_node_clear(L, idx, SLOT_VALUE);
     cp_timers_count_dead(L, cp_context(L), 0);
   }
   lua_settop(L, node - 1);
 }
+
+/* }================================================================ */

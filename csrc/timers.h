@@ -10,8 +10,8 @@
 ** with the others when they are more than those that live: so that takes
 ** constant time in the mean, too.
 **
-** When it falls due is the number in SOURCE. Of two at the same time the one
-** of the longer duration came first.
+** When one falls due is the number in its SOURCE. Of two at the same time the
+** one of the longer duration came first.
 */
 
 #ifndef CP_TIMERS_H
@@ -19,20 +19,22 @@
 
 #include "promise.h"
 
-/* Push the list for that duration. [-0, +1, m] */
-void cp_timers_push_list (lua_State *L, Context *ctx, double seconds);
+/* The list for that duration, made if need be. [-0, +0, m] */
+unsigned int cp_timers_list (lua_State *L, Context *ctx, double seconds);
 
-/* Append the delay or node on the top to the list below it, to fall due then.
-   [-1, +0, m] before any change */
-void cp_timers_append (lua_State *L, Context *ctx, double due);
+/* Append the delay or node on the top to a list, to fall due then.
+   [-1, +0, -] */
+void cp_timers_append (
+  lua_State *L, Context *ctx, unsigned int list, double due);
 
 /* When the first one that lives falls due; dead ones before it are dropped.
    Returns 0 if there is none. [-0, +0, -] */
 int cp_timers_first (lua_State *L, Context *ctx, double *due);
 
-/* Take the first one out, and push it; its duration goes to '*seconds'.
-   [-0, +1, -] */
-Promise *cp_timers_take (lua_State *L, Context *ctx, double *seconds);
+/* Take out and push the first one that lives, if it is due at that time, and
+   tell its duration; or else return NULL. [-0, +(0|1), -] */
+Promise *
+cp_timers_take (lua_State *L, Context *ctx, double time, double *seconds);
 
 /* A delay, or the node of a timeout, is dead from now on. [-0, +0, -] */
 void cp_timers_count_dead (lua_State *L, Context *ctx, int is_delay);

@@ -265,8 +265,12 @@ int cp_trace_save (lua_State *L, Context *ctx) {
 
 
 void cp_trace_restore (lua_State *L, Context *ctx, int idx) {
-  cp_node_set(L, CONTEXT, CTX_TRACE, idx);
-  ctx->traced = (unsigned char)!lua_isnil(L, idx);
+  if (lua_isnil(L, idx))
+    cp_trace_clear(L, ctx);
+  else {
+    cp_node_set(L, CONTEXT, CTX_TRACE, idx);
+    ctx->traced = 1;
+  }
 }
 
 /* }================================================================ */

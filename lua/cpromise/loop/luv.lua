@@ -50,8 +50,10 @@ function luv.poll()
   uv.run "nowait"
 end
 
+local hrtime = uv.hrtime
+
 function luv.now()
-  return uv.hrtime() / 1e9
+  return hrtime() / 1e9
 end
 
 -- libuv counts milliseconds in 64 bits; a Lua integer holds fewer.
