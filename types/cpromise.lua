@@ -241,8 +241,9 @@ local scope = {}
 --- error that leaves the block cancels the children. If the function that the
 --- block is in is cancelled, they are too, and that is raised when they have
 --- ended; or, if a failure is raised, at the next `await` after it. Where the
---- block can't wait (its coroutine is closed from outside), the children are
---- cancelled and left; their failures are reported. A block without `<close>`
+--- block can't wait (an error leaves its coroutine, which is not that of an async
+--- call, or that is closed from outside), the children are cancelled and left;
+--- their failures are reported. A block without `<close>`
 --- is reported when it is collected.
 ---
 --- Raises if `fn` is not callable.
