@@ -243,8 +243,8 @@ local scope = {}
 --- ended; or, if a failure is raised, at the next `await` after it. Where the
 --- block can't wait (an error leaves its coroutine, which is not that of an async
 --- call, or that is closed from outside), the children are cancelled and left;
---- their failures are reported. A block without `<close>`
---- is reported when it is collected.
+--- their failures are reported. A block without `<close>` is reported when it is
+--- collected.
 ---
 --- Raises if `fn` is not callable.
 ---@overload fun(): cpromise.Scope
