@@ -105,6 +105,11 @@ local open, most = 0, 0 -- connections
 local fetch = Promise.async(function(port, page)
   local socket = uv.new_tcp()
   local _ <close> = closing(socket)
+  open = open + 1
+  most = math.max(most, open)
+  local _ <close> = setmetatable({}, {__close = function()
+    open = open - 1
+  end})
   await(tcp_connect(socket, "127.0.0.1", port))
   await(write(socket, ("GET %d\n"):format(page)))
   local chunks = {}
@@ -119,6 +124,8 @@ local fetch = Promise.async(function(port, page)
   return text
 end)
 
+-- An attempt that is late is cancelled, and has closed its connection before
+-- the next one begins.
 local function fetch_with_patience(port, page)
   return Promise.retry(function()
     return fetch(port, page):timeout(0.5)
@@ -137,13 +144,7 @@ local function crawl(port, workers, state)
       known[page] = true
       state.found = state.found + 1
       scope:spawn(function()
-        local release = await(slots:acquire())
-        open = open + 1
-        most = math.max(most, open)
-        local ok, result = pawait(fetch_with_patience(port, page))
-        open = open - 1
-        release()
-        if Promise.isCancelled(result) then error(result, 0) end
+        local ok, result = pawait(slots:with(fetch_with_patience, port, page))
         if not ok then
           state.failed[page] = result
           return

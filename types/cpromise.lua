@@ -24,7 +24,8 @@ local promise = {}
 
 ---@alias cpromise.Executor fun(resolve: fun(...), reject: fun(reason: any), onCancel: fun(hook: fun(cancellation: cpromise.Cancellation)))
 
---- The reason of a cancelled promise. `tostring` gives message and reason.
+--- The reason of a cancelled promise, the same table in all that were cancelled
+--- with it. `tostring` gives message and reason.
 ---@class cpromise.Cancellation
 ---@field message string  "the promise was cancelled"
 ---@field reason any  what was given to `cancel`
@@ -59,16 +60,19 @@ local promise = {}
 
 -- Construction ---------------------------------------------------------------
 
---- Make a promise (27.2.3.1). `executor(resolve, reject, onCancel)` is called at
---- once. An error thrown in it rejects, unless the promise has been resolved.
+--- Make a promise (27.2.3.1). `executor(resolve, reject, onCancel)` is called
+--- at once. An error thrown in it rejects, unless the promise has been
+--- resolved.
 ---
 --- `resolve(...)` takes any number of values. If the first is a promise or a
 --- thenable, the promise follows it, and the others are ignored. If it is the
 --- promise itself, that rejects with a reason that starts with `TypeError`.
 --- `reject(reason)` takes one. Only the first call of either does anything.
 ---
---- `onCancel(hook)` adds a hook for `cancel`: see there. It raises if the hook is
---- not callable, and does nothing once the promise is resolved or cancelled.
+--- `onCancel(hook)` adds a hook that `cancel` calls with the cancellation,
+--- before the promise rejects. A hook can't await; an error in it is reported
+--- as unhandled. `onCancel` raises if the hook is not callable, and does
+--- nothing once the promise is resolved or cancelled.
 ---
 --- Raises if `executor` is not callable. `Promise(executor)` is the same.
 ---@param executor cpromise.Executor
@@ -165,84 +169,109 @@ function promise:traceback() end
 -- Cancellation ---------------------------------------------------------------
 -- ECMA-262 has none; docs/cancellation.md tells the model.
 
---- Cancel a pending promise. Returns whether that did anything: false if it has
---- settled, or is being cancelled. Never raises but for want of memory.
+--- Ask the promise to end early, and all that it alone waits for, up to those
+--- that wait for nothing. Returns true if that told somebody something; false
+--- if the promise has settled, or is under a request already that has not been
+--- delivered.
 ---
---- It rejects with a `cpromise.Cancellation` (`reason` itself, if it is one),
---- which is never reported as unhandled.
+--- What ends rejects with a `cpromise.Cancellation` (`reason` itself, if it is
+--- one), which is never reported as unhandled. If something fails as it cleans
+--- up, that failure takes the place of the cancellation.
 ---
---- * One of `new` or `withResolvers` first calls the hooks given to `onCancel`,
----   in order, with the cancellation. A hook can't await; its error is reported
----   as unhandled. Once it follows another promise, it has no hooks.
---- * One of `next` or `catch` rejects at once; its handler never runs. That of
----   `finally` runs, and its promise stays pending until it has.
---- * An async call stays pending until its body ends: the cancellation is raised
----   at the `await` where it is, in its turn, or else at its next one. The body
----   may catch it and go on.
+--- * One of `new` or `withResolvers` calls the hooks given to `onCancel`, in
+---   order, and rejects, all that in the call.
+--- * An async call is told by its `await`, the present or the next one, which
+---   raises. Then the request is delivered, and `cancel` works again.
+--- * What lies between stays pending until what it waits for has ended. The
+---   handler of a `next` or `catch` never runs, that of a `finally` does.
+--- * What somebody else waits for too is not asked: one that waits for it
+---   leaves it, and ends at once.
 ---
---- What the promise waited for loses a waiter, and is cancelled as well, with the
---- same cancellation, if that was the last one. Waiters are `next`, `catch`,
---- `finally`, `await`, a promise that follows, an element of a combinator.
+--- Waiters are `next`, `catch`, `finally`, `await`, a promise that follows, an
+--- element of a combinator that has not settled. Variables are none.
 ---
---- `local p <close> = ...` cancels at the end of the block.
----@param reason? any
----@return boolean
+--- `local p <close> = ...` cancels at the end of the block. Never raises but
+--- for want of memory, and then nobody has been told.
+---@param reason? any  kept in the cancellation
+---@return boolean told
 function promise:cancel(reason) end
 
---- A promise that follows `p`, and whose cancellation `p` doesn't notice: for a
---- promise that others will want, as in a cache. Raises if `p` is no promise.
+--- A promise that follows `p`, and whose cancellation `p` doesn't notice: it
+--- leaves `p` and rejects at once. For a promise that others will want, as in
+--- a cache, and to give up without waiting: `Promise.shield(p):timeout(s)`.
+--- Raises if `p` is no promise.
 ---@param p Promise
 ---@return Promise
+---@nodiscard
 function Promise.shield(p) end
 
---- Whether `v` is the reason of a cancelled promise.
+--- Whether `v` is the reason of a cancelled promise. Never raises.
 ---@param v any
 ---@return boolean
+---@nodiscard
 function Promise.isCancelled(v) end
+
+--- The latest cancellation that the running async call was asked to end with,
+--- whether an `await` has raised it or not; nil if there is none, or no async
+--- call runs. Never raises.
+---@return cpromise.Cancellation?
+---@nodiscard
+function Promise.cancelled() end
 
 
 -- Structured concurrency -----------------------------------------------------
 
---- Async calls that end before the block they belong to.
+--- Async calls, its *children*, that end before the scope does.
 ---@class cpromise.Scope
 local scope = {}
 
---- Call `fn(scope)` as an async function. The promise settles when that and all
---- children have settled: with the results of `fn`, unless one failed. The
---- first failure cancels the rest, in the order they were started, and is the
---- reason, unaltered; if several fail, the reason is a
---- `cpromise.AggregateError`. A child that is cancelled by hand is no failure.
---- Cancelling the promise cancels all that runs in the scope; it rejects with
---- that when all has ended.
+--- Call `fn(scope)`, the *body*, as an async function. The promise settles
+--- when the body and all children have ended: with the results of the body,
+--- unless something failed. The first failure cancels the rest, body included,
+--- in the order in which they were started, and is the reason, unaltered. If
+--- several fail, the reason is a `cpromise.AggregateError`. A child that is
+--- cancelled by hand is no failure. Cancelling the promise cancels all that
+--- runs in the scope; it rejects when that has ended, with the failure if
+--- there was one, else with the cancellation.
 ---
---- Without arguments, a scope for `local scope <close> = Promise.scope()`, where
---- one can await: the end of the block waits for the children, and raises what
---- has failed. An error in the block cancels them first. If the block's function
---- is cancelled meanwhile, they are, and that is raised after them. Where the
---- block can't wait (its coroutine is closed from outside), the children are
---- cancelled and left; their failures are reported.
+--- Without arguments, a scope for `local scope <close> = Promise.scope()`, in
+--- an async function, a coroutine or on the main thread. The end of the block
+--- waits for the children, and raises what has failed. A failing child cancels
+--- the other children and the body, whose present or next `await` raises. An
+--- error that leaves the block cancels the children. If the function that the
+--- block is in is cancelled, they are too, and that is raised when they have
+--- ended; or, if a failure is raised, at the next `await` after it. Where the
+--- block can't wait (an error leaves its coroutine, which is not that of an async
+--- call, or that is closed from outside), the children are cancelled and left;
+--- their failures are reported. A block without `<close>` is reported when it is
+--- collected.
 ---
 --- Raises if `fn` is not callable.
 ---@overload fun(): cpromise.Scope
 ---@param fn fun(scope: cpromise.Scope): ...
 ---@return Promise
+---@nodiscard
 function Promise.scope(fn) end
 
---- Start `fn(...)` as an async call that the scope waits for. If the scope has
---- been cancelled, or a child has failed, it is cancelled at once, which its
---- first `await` raises. Raises if `fn` is not callable, and if the scope has
---- ended.
+--- Start `fn(...)` as an async call that the scope waits for. Its failure is
+--- the scope's. If the scope has been cancelled, or a child has failed, it is
+--- cancelled at once, which its first `await` raises. Raises if `fn` is not
+--- callable, and if the scope has ended.
 ---@param fn fun(...): ...
 ---@param ... any
 ---@return Promise
 function scope:spawn(fn, ...) end
 
---- Cancel all that runs in the scope, in the order it was started, and what
---- will be spawned in it. Returns whether that did anything. A block goes on
---- after it, and raises nothing of it at its end; `Promise.scope(fn)` rejects
---- with the cancellation.
----@param reason? any
----@return boolean
+--- End the scope early, which is no error: cancel the children and the body,
+--- in the order in which they were started, and what will be spawned. Returns
+--- whether that did anything; false if the scope has ended.
+---
+--- `Promise.scope(fn)` fulfils then with the results of the body, or with
+--- nothing if the body was interrupted. A block just ends; but if its body
+--- still awaits after this call, the cancellation that this raises leaves the
+--- block, since a block can't swallow an error.
+---@param reason? any  kept in the cancellation
+---@return boolean told
 function scope:cancel(reason) end
 
 
@@ -285,6 +314,25 @@ function Promise.any(iterable, ...) end
 ---@return Promise
 function Promise.race(iterable, ...) end
 
+--- Choose: a promise that is fulfilled with the key and the values of the
+--- first to settle, or rejected with its reason. It settles when the others
+--- have ended: those that nobody else waits for are cancelled. Of the promises
+--- of `receive`, `acquire` and `wait` among them exactly one takes something.
+--- If one of the others fails as it ends, that is reported as unhandled.
+---
+--- A table gives its keys, any keys, taken first and by raw `next` (a field
+--- `n` is an element); an iterator gives 1, 2, and so on. Of no elements it
+--- stays pending. Raises for what is no iterable.
+---
+---     local what, a = await(Promise.select {
+---       job = jobs:receive(), stop = stop:wait(),
+---     })
+---@param promises cpromise.Iterable
+---@param ... any  the rest of what an iterator needs
+---@return Promise  of `key, ...`
+---@nodiscard
+function Promise.select(promises, ...) end
+
 --- `all` for a table with any keys, taken first and by raw `next`: a promise
 --- for a table with the same keys (TC39's "await dictionary").
 ---@param promises table
@@ -322,7 +370,9 @@ function Promise.spawn(fn, ...) end
 
 --- Suspend until `v` has settled; return all its values, or raise its reason
 --- as it is (27.7.5.3). A promise that has settled, or a plain value, takes
---- one turn of the queue.
+--- one turn of the queue. If the running async call is cancelled, what it
+--- awaits is too, unless somebody else waits for that; then this raises the
+--- cancellation.
 ---
 --- In an async call, and in a coroutine of the program's own: that waits, and
 --- yields nothing to whoever resumes it meanwhile. On the main thread: runs the
@@ -338,7 +388,10 @@ function Promise.spawn(fn, ...) end
 ---@return any ...
 function Promise.await(v) end
 
---- As `await`, but returns true and the values, or false and the reason.
+--- As `await`, but returns true and the values, or false and the reason of
+--- `v`, which may be a cancellation of `v`. The cancellation of the running
+--- async call itself is raised, as `await` raises it: so nobody catches it by
+--- accident. Raises where `await` can't wait, too.
 ---@async
 ---@param v any
 ---@return boolean fulfilled
@@ -351,9 +404,16 @@ function Promise.pawait(v) end
 function promise:await() end
 
 --- As `coroutine.wrap`, for generators that await: the wait suspends the
---- caller of the generator. Errors pass as they are.
+--- caller of the generator. Errors pass as they are. The further results are
+--- for a generic `for`, `for v in Promise.wrap(fn) do`: when the loop is left
+--- early, the last one closes the generator, and with it its to-be-closed
+--- variables (which can't await then). Raises if `fn` is not callable.
 ---@param fn fun(...): ...
----@return fun(...): ...
+---@return fun(...): ... generator
+---@return nil
+---@return nil
+---@return userdata closing
+---@nodiscard
 function Promise.wrap(fn) end
 
 
@@ -373,8 +433,8 @@ function Promise.drain(max) end
 function Promise.queueMicrotask(fn, ...) end
 
 --- Run `fn(...)` as an async call, and jobs and the loop until it has settled;
---- return its values, or raise its reason as it is. Without arguments, run until
---- nothing is left to do. With no loop only jobs run.
+--- return its values, or raise its reason as it is. Without arguments, run
+--- until nothing is left to do. With no loop only jobs run.
 ---
 --- Raises in a handler, async function or executor, and in a callback of the
 --- loop; and if nothing is left to do that could settle the call.
@@ -402,16 +462,23 @@ function Promise.loop() end
 ---@param seconds number
 ---@param ... any
 ---@return Promise
+---@nodiscard
 function Promise.delay(seconds, ...) end
 
---- A promise that follows this one; or, if that has not settled after so many
---- seconds (a number from 0, fractions allowed), rejects with a
---- `cpromise.Timeout`: then this one loses a waiter, and is cancelled if that
---- was the last. The timer is freed when either settles, and doesn't keep the
---- loop alive. Raises if there is no loop.
+--- A promise that follows this one. If this one has not settled after so many
+--- seconds (a number from 0, fractions allowed), it is cancelled, as by
+--- `cancel`; and when it has ended, the promise rejects with a
+--- `cpromise.Timeout` in place of the cancellation, or with the error of a
+--- clean-up that failed. If somebody else waits for this one, it is not
+--- cancelled, and the promise rejects at once. To give up without waiting:
+--- `Promise.shield(p):timeout(seconds)`.
+---
+--- The timer is freed when either settles. Raises for what is no time, and if
+--- there is no loop.
 ---@param seconds number
 ---@param reason? any  kept in the timeout
 ---@return Promise
+---@nodiscard
 function promise:timeout(seconds, reason) end
 
 --- Whether `v` is the reason of a promise that timed out.
@@ -419,43 +486,57 @@ function promise:timeout(seconds, reason) end
 ---@return boolean
 function Promise.isTimeout(v) end
 
+---@class cpromise.PromisifyOptions
+---@field cancel? fun(request: any)  called with what `fn` returned (unless nil) when the promise is cancelled: `uv.cancel`, say. It is a hook, as those of `onCancel`
+---@field dispose? fun(...)  called with the results (not with an error) if they come after the promise was cancelled: to close what was opened for nobody
+
 --- For a function whose last argument is a callback that takes an error first
 --- and results after it (as luv's): a function that takes the other arguments
 --- and returns a promise. That rejects with the error if it is neither nil nor
 --- false; if the function raises; or if it returns nil and an error, which is
---- how luv says that nothing was started. Raises if `fn` is not callable.
+--- how luv says that nothing was started. Raises if `fn` is not callable, and
+--- for an option that is wrong or unknown.
 ---@param fn function
+---@param options? cpromise.PromisifyOptions
 ---@return fun(...): Promise
-function Promise.promisify(fn) end
+---@nodiscard
+function Promise.promisify(fn, options) end
 
 
 -- Many at once ---------------------------------------------------------------
 -- Functions given to these run as async calls: they may await, and return
 -- promises. Cancelling a promise that these return cancels what runs for it,
--- with the same cancellation, and doesn't wait for that.
+-- with the same cancellation; it rejects when that has ended.
 
 ---@class cpromise.MapOptions
 ---@field concurrency? integer  how many calls run at once, at least 1; else all
 ---@field progress? fun(done: integer, total: integer?)  after each result; no total before an iterator has ended
 
---- Call `fn(element, index)` for each element, and get a promise for the table of
---- the results in input order, with `n` (of several results the first).
+--- Call `fn(element, index)` for each element, and get a promise for the table
+--- of the results in input order, with `n` (of several results the first).
 ---
---- Elements are those of the combinators. One that is a promise or thenable is
---- awaited first, and of several values the first counts. `fn` is not called
---- before `map` has returned.
+--- The source is a table, taken as a sequence, or one function that is called
+--- as an iterator until it returns nil (what `pairs` returns is more than one
+--- function, and raises: give the table). Its element is the second value of a
+--- step if there are two or more, else the first. One that is a promise or
+--- thenable is awaited first, and of several values the first counts. `fn` is
+--- not called before `map` has returned.
 ---
 --- The next element is pulled only when fewer than `concurrency` calls run, so
---- an iterator may have no end; it may await. Whatever fails first, an element,
---- a call, `progress` or the iterator, rejects the promise, stops pulling, and
---- cancels what runs. Elements that were not pulled are not looked at.
+--- an iterator may have no end; it may await. Whatever fails first, an
+--- element, a call, `progress` or the iterator, stops the pulling, cancels
+--- what runs, and rejects the promise when that has ended. Its reason is the
+--- first failure; further ones are reported as unhandled. Elements that were
+--- not pulled are not looked at.
 ---
---- Raises for what is no iterable, not callable, or no such option.
----@param iterable cpromise.Iterable
+--- Raises for what is no table and not callable, for `fn` if it is not
+--- callable, and for an option that is wrong or unknown.
+---@param source table|fun(): ...
 ---@param fn fun(element: any, index: integer): any
 ---@param options? cpromise.MapOptions
 ---@return Promise
-function Promise.map(iterable, fn, options) end
+---@nodiscard
+function Promise.map(source, fn, options) end
 
 ---@class cpromise.RetryOptions
 ---@field attempts? integer  at most so many, at least 1 (3); math.huge: no limit
@@ -466,13 +547,15 @@ function Promise.map(iterable, fn, options) end
 ---@field when? fun(reason: any, attempt: integer): boolean  asked after a failure whether to try again
 
 --- Call `fn(attempt)` until an attempt succeeds: a promise that settles as the
---- last attempt did. The first is made at once. A cancellation is not retried.
+--- last attempt did. The first is made at once; each further one after the last
+--- has ended and the delay has passed. A cancellation is not retried.
 ---
 --- Raises if `fn` is not callable, for an option that is wrong or unknown, and,
 --- unless `attempts` is 1, if there is no loop.
 ---@param fn fun(attempt: integer): ...
 ---@param options? cpromise.RetryOptions
 ---@return Promise
+---@nodiscard
 function Promise.retry(fn, options) end
 
 --- For a loop in an async function (or a coroutine, or on the main thread): the
@@ -481,10 +564,10 @@ function Promise.retry(fn, options) end
 ---     for i, p in Promise.asCompleted(promises) do print(i, p:await()) end
 ---
 --- Elements are those of the combinators, and are taken at once. A promise is
---- given as it is, a promise is made for anything else. Leaving the loop lets go
---- of the others; if the async call is cancelled in the loop, those are cancelled
---- that nobody else waits for. Raises for what is no iterable, and any error in
---- taking elements.
+--- given as it is, a promise is made for anything else. Leaving the loop lets
+--- go of the others. If the async call is cancelled in the loop, those are
+--- cancelled that nobody else waits for, and the loop is left when they have
+--- ended. Raises for what is no iterable, and any error in taking elements.
 ---@param iterable cpromise.Iterable
 ---@param ... any  the rest of what an iterator needs
 ---@return fun(state: table): integer?, Promise? step
@@ -500,59 +583,84 @@ local semaphore = {}
 --- math.huge.
 ---@param n integer
 ---@return cpromise.Semaphore
+---@nodiscard
 function Promise.semaphore(n) end
 
---- A promise of a permit: of a function `release()` that gives it back, once.
---- Who comes first is served first. The promise is pending at first even if a
---- permit is free: it is fulfilled when no other job is left in the queue.
+--- What a semaphore gives: `permit()` gives it back, and so does the end of
+--- the block with `local permit <close> = await(semaphore:acquire())`. Only
+--- the first time does anything.
+---@class cpromise.Permit
+---@overload fun()
+
+--- A promise of a permit. Who comes first is served first. The promise is
+--- pending at first even if a permit is free: it is fulfilled when no other
+--- job is left in the queue.
 ---
 --- If the promise, or whoever waits for it, is cancelled before he gets the
---- function, the permit goes to the next. (If nobody waits for a promise when it
---- is fulfilled, the permit is that of who has the promise.)
----@return Promise  of `fun()`
+--- permit, it goes to the next. (If nobody waits for a promise when it is
+--- fulfilled, the permit is that of who has the promise. One that is dropped is
+--- lost.)
+---@return Promise  of a `cpromise.Permit`
+---@nodiscard
 function semaphore:acquire() end
+
+--- Wait for a permit, call `fn(...)` as an async function while it is held,
+--- and give it back when that has ended: a promise of the results. Raises if
+--- `fn` is not callable.
+---@param fn fun(...): ...
+---@param ... any
+---@return Promise
+function semaphore:with(fn, ...) end
 
 ---@class cpromise.Channel
 ---@overload fun(): ...
 local channel = {}
 
---- A channel, which holds up to `capacity` values that nobody has asked for yet
---- (0: each is handed over). It can be read by a generic `for`, with an await in
---- each turn, which ends when the channel does:
+--- A channel, which holds up to `capacity` values that nobody has asked for
+--- yet (0: each is handed over). It can be read by a generic `for`, with an
+--- await in each turn, which ends when the channel does:
 ---
 ---     for a, b in channel do print(a, b) end
 ---
 --- Raises if `capacity` is no integer from 0, nor math.huge.
 ---@param capacity? integer
 ---@return cpromise.Channel
+---@nodiscard
 function Promise.channel(capacity) end
 
---- Send values: a promise that is fulfilled, with none, when they are accepted:
---- when the channel has room for them or a receiver waits for them. Cancelled
---- before that, they are not sent. It rejects if the channel is closed. Raises if
---- the first value is nil, which is what the end looks like.
+--- Send values: a promise that is fulfilled, with none, when they are
+--- accepted: when the channel has room for them or a receiver waits for them.
+--- Cancelled before that, they are not sent. It rejects if the channel is
+--- closed, with the reason given to `close` if there was one. Raises if the
+--- first value is nil, which is what the end looks like.
 ---@param ... any  of which the first, if it is a promise or thenable, is followed by who receives it
 ---@return Promise
 function channel:send(...) end
 
---- A promise of the values that were sent first, or of none when the channel is
---- closed and empty. Receivers are served in the order of their calls.
+--- A promise of the values that were sent first. When the channel is closed
+--- and empty: of none, or, if `close` was given a reason, rejected with that.
+--- Receivers are served in the order of their calls.
 ---
---- The promise is pending at first even if there are values: it is fulfilled when
---- no other job is left in the queue. If it, or whoever waits for it, is cancelled
---- before he gets the values, they go to the next.
+--- The promise is pending at first even if there are values: it is fulfilled
+--- when no other job is left in the queue. If it, or whoever waits for it, is
+--- cancelled before he gets the values, they go to the next.
 ---@return Promise
+---@nodiscard
 function channel:receive() end
 
 --- Let nothing more be sent. What was sent is still received, also that of
---- senders who still wait. A second call does nothing.
-function channel:close() end
+--- senders who still wait; after that receivers get the end. With a reason,
+--- they get that as an error instead, and so does a loop over the channel. A
+--- second call does nothing.
+---@param reason? any  not nil: why it ends early
+function channel:close(reason) end
 
 ---@class cpromise.Event
 local event = {}
 
 --- An event, which is not set.
 ---@return cpromise.Event
+---@nodiscard
 function Promise.event() end
 
 --- Let all who wait go on, in the order in which they came, and everybody who
@@ -562,9 +670,10 @@ function event:set() end
 --- Let those wait who come from now on.
 function event:clear() end
 
---- A promise that is fulfilled, with no value, when the event is set, or at once
---- if it is.
+--- A promise that is fulfilled, with no value, when the event is set, or at
+--- once if it is.
 ---@return Promise
+---@nodiscard
 function event:wait() end
 
 
