@@ -194,13 +194,24 @@ static Slice drive (lua_State *L, Promise *p, int idx, lua_State *co, int n) {
 }
 
 
-/* The call goes on. If it was asked to end, and what it awaited has not failed,
-   its 'await' finds the carrier in place of that, and raises: so the request is
-   delivered. */
+/* Whether what has been awaited, at 'idx', is to reach a call that was asked to
+   end: a failure, or what 'select' had chosen, which would be lost. */
+static int is_kept (lua_State *L, int idx) {
+  const Promise *s = cp_promise_test(L, cp_context(L), idx);
+  if (s == NULL)
+    return 0;
+  if (s->kind == KIND_SELECT && s->state == STATE_FULFILLED)
+    return s->flags & FLAG_DIVERTED;
+  return cp_cancel_is_failure(L, idx);
+}
+
+
+/* The call goes on. If it was asked to end, its 'await' mostly finds the carrier
+   in place of what it awaited, and raises: so the request is delivered. If not,
+   the next one will. */
 static void deliver (lua_State *L, Promise *node, lua_State *co) {
   cp_wait_push_awaited(L, co);
-  if (cp_promise_test(L, cp_context(L), lua_gettop(L)) == NULL ||
-      !cp_cancel_is_failure(L, lua_gettop(L))) {
+  if (!is_kept(L, lua_gettop(L))) {
     node->flags &= (unsigned short)~(FLAG_CANCELLED | FLAG_INTERRUPTED);
     lua_getiuservalue(L, AT_NODE, SLOT_SOURCE);
     cp_wait_set_awaited(L, co);
@@ -789,12 +800,17 @@ static int wait_for_generator (lua_State *L, Context *ctx, lua_State *co) {
 }
 
 
-/* The generator has raised the error on its top. */
+/* The generator has raised the error on its top, or could not be resumed. An
+   error of a variable that it closes replaces that. */
 static int generator_failed (lua_State *L, lua_State *co) {
+  lua_pushvalue(co, -1);
   lua_xmove(co, L, 1);
   cp_trace_keep(L, co);
-  if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD)
-    close_coroutine(co, L);
+  if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) {
+    reset_coroutine(co, L);
+    lua_xmove(co, L, 1);
+  }
+  lua_settop(co, 0);
   return lua_error(L);
 }
 

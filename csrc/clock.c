@@ -69,12 +69,22 @@ static void disarm (lua_State *L, Context *ctx) {
 }
 
 
+/* Push a number; whole ones as integers, as a program would have given them. */
+static void push_seconds (lua_State *L, double seconds) {
+  lua_Integer whole;
+  if (lua_numbertointeger(seconds, &whole) && (double)whole == seconds)
+    lua_pushinteger(L, whole);
+  else
+    lua_pushnumber(L, seconds);
+}
+
+
 /* Arm the timer of the loop for that time, the old one in vain. [-0, +0, e] */
 static void
 arm (lua_State *L, Context *ctx, double due, double time, int armed) {
   int handle = lua_gettop(L) + 1;
   push_of_loop(L, "timer");
-  lua_pushnumber(L, due > time ? due - time : 0);
+  push_seconds(L, due > time ? due - time : 0);
   lua_getiuservalue(L, CONTEXT, CTX_FIRE);
   lua_pushboolean(L, armed == ARMED_BACKGROUND);
   lua_call(L, 3, 1);
@@ -197,7 +207,7 @@ static void end_timeout (lua_State *L, double seconds) {
   lua_settop(L, limit);
   lua_getiuservalue(L, CONTEXT, CTX_EXPIRE);
   lua_pushvalue(L, limit);
-  lua_pushnumber(L, seconds);
+  push_seconds(L, seconds);
   lua_getiuservalue(L, node, SLOT_KEY);
   if (lua_pcall(L, 3, 0, 0) != LUA_OK)
     expire_without_memory(L, p, limit);

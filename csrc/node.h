@@ -188,7 +188,7 @@ Promise *cp_promise_test (lua_State *L, const Context *ctx, int idx);
 void cp_ring_append (lua_State *L, Promise *p, int idx, int node);
 
 /* Take the object at 'node' out of the ring of p, which is at 'idx'. It takes
-   as long as there are older ones: see seat.h. [-0, +0, -] */
+   as long as there are older ones: see wait.h. [-0, +0, -] */
 void cp_ring_remove (lua_State *L, Promise *p, int idx, int node);
 
 /* Empty the ring, which is not empty, of p, which is at 'idx'; push its first

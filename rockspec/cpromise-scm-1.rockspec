@@ -45,6 +45,7 @@ build = {
     ["cpromise.channel"] = "lua/cpromise/channel.lua",
     ["cpromise.check"] = "lua/cpromise/check.lua",
     ["cpromise.event"] = "lua/cpromise/event.lua",
+    ["cpromise.group"] = "lua/cpromise/group.lua",
     ["cpromise.handoff"] = "lua/cpromise/handoff.lua",
     ["cpromise.iterable"] = "lua/cpromise/iterable.lua",
     ["cpromise.loop"] = "lua/cpromise/loop.lua",

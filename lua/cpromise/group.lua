@@ -174,6 +174,13 @@ function group.has_failed(self, reason)
   return false
 end
 
+--- Report what has failed, where nobody can raise it.
+function group.report_failures(self)
+  for _, failure in ipairs(self.failures) do
+    if failure.promise then failure.promise:next() end -- unhandled
+  end
+end
+
 --- Raise what has failed, if anything has: several as an aggregate error. A
 --- failure without a promise that is the only one is left to Lua to raise.
 function group.raise_failures(self)

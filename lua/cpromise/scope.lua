@@ -161,6 +161,7 @@ function Block:__close(err)
   if core.canAwait() then return close(self, err) end
   self.ended = true -- the coroutine is closed from outside
   group.cancel_once(self, err)
+  group.report_failures(self)
 end
 
 -- The variable of a block has no <close>, or its coroutine never ended.
