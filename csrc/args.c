@@ -37,8 +37,13 @@ static const char *find_name (const luaL_Reg *reg, lua_CFunction f) {
 
 /* The name of a function of this library, or NULL. */
 static const char *own_name (lua_CFunction f) {
+  const luaL_Reg *const *methods = cp_object_methods;
   const char *name = find_name(cp_functions, f);
-  return name != NULL ? name : find_name(cp_methods, f);
+  if (name == NULL)
+    name = find_name(cp_methods, f);
+  for (; name == NULL && *methods != NULL; methods++)
+    name = find_name(*methods, f);
+  return name;
 }
 
 
@@ -130,6 +135,21 @@ int cp_args_type_error (lua_State *L, int arg, const char *expected) {
 void cp_args_check_call (lua_State *L, int arg) {
   if (!cp_args_has_call(L, arg))
     cp_args_type_error(L, arg, "callable");
+}
+
+
+void *
+cp_args_check_object (lua_State *L, int arg, int ctxslot, const char *name) {
+  void *object = lua_touserdata(L, arg);
+  int is = 0;
+  if (object != NULL && lua_getmetatable(L, arg)) {
+    lua_getiuservalue(L, CONTEXT, ctxslot);
+    is = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+  }
+  if (!is)
+    cp_args_type_error(L, arg, name);
+  return object;
 }
 
 

@@ -11,6 +11,8 @@
 /* The functions of the library and the methods of promises, by name. */
 extern const luaL_Reg cp_functions[]; /* module.c */
 extern const luaL_Reg cp_methods[]; /* module.c */
+extern const luaL_Reg
+  *const cp_object_methods[]; /* module.c; ends with NULL */
 
 /* Whether f is a function of this library. [-0, +0, -] */
 int cp_args_is_own (lua_CFunction f);
@@ -49,6 +51,11 @@ static inline void cp_args_check_callable (lua_State *L, int arg) {
   if (!lua_isfunction(L, arg))
     cp_args_check_call(L, arg);
 }
+
+/* Argument 'arg', a userdata with that metatable of the context; raise if it is
+   none. [-0, +0, v] */
+void *
+cp_args_check_object (lua_State *L, int arg, int ctxslot, const char *name);
 
 /* The promise that is argument 'arg'; raise if it is none. [-0, +0, v] */
 Promise *cp_args_check_promise (lua_State *L, const Context *ctx, int arg);

@@ -677,6 +677,15 @@ int cp_canAwait (lua_State *L) {
 }
 
 
+void cp_async_check (lua_State *L) {
+  int is_main = lua_pushthread(L);
+  const char *why = refusal(L, cp_context(L), is_main);
+  lua_pop(L, 1);
+  if (why != NULL)
+    cp_args_raise(L, why);
+}
+
+
 int cp_unwrap (lua_State *L) {
   const Promise *p = cp_args_check_promise(L, cp_context(L), 1);
   if (p->state == STATE_PENDING)

@@ -44,6 +44,10 @@ int cp_running (lua_State *L);
 /* canAwait(): whether 'await' could wait here. */
 int cp_canAwait (lua_State *L);
 
+/* Raise, with the position of the Lua code that called, if 'await' can't wait
+   here. [-0, +0, v] */
+void cp_async_check (lua_State *L);
+
 /* unwrap(p): what 'await' would return or raise, for p that has settled */
 int cp_unwrap (lua_State *L);
 

@@ -45,7 +45,7 @@ static void give_carrier (const Walk *w, int slot) {
 /* The derived p leaves: it is rejected, and stays where it stands, in a ring or
    in the queue. Its reactions become those of the carrier, which has settled
    alike. A cancellation needs nobody to handle it. */
-static void reject_in_place (Walk *w, Promise *p) {
+void cp_cancel_in_place (Walk *w, Promise *p) {
   cp_promise_copy(w->L, p, PROMISE(w), place_of(w, w->own));
   p->flags |= FLAG_HANDLED;
   cp_ring_move(w->L, p, PROMISE(w), place_of(w, w->own));
@@ -126,7 +126,7 @@ int cp_ask_plain (Walk *w, Promise *p) {
 /* Its job finds it settled. */
 int cp_ask_thenable (Walk *w, Promise *p) {
   cp_node_clear(w->L, PROMISE(w), SLOT_SOURCE);
-  reject_in_place(w, p);
+  cp_cancel_in_place(w, p);
   return 0;
 }
 
@@ -175,7 +175,7 @@ static void leave_by_limit (Walk *w, Promise *p, Promise *source) {
 /* It stands in the list of its duration, dead. */
 int cp_ask_delay (Walk *w, Promise *p) {
   p->flags &= (unsigned short)~FLAGS_SHAPE;
-  reject_in_place(w, p);
+  cp_cancel_in_place(w, p);
   cp_timers_count_dead(w->L, w->ctx, 1);
   return 0;
 }
@@ -197,7 +197,7 @@ int cp_ask_derived (Walk *w, Promise *p) {
   if (p->kind == KIND_LIMIT)
     leave_by_limit(w, p, source);
   else {
-    reject_in_place(w, p);
+    cp_cancel_in_place(w, p);
     leave_ring(w, p, source);
   }
   return 0;
@@ -348,7 +348,7 @@ static void leave_by_call (Walk *w, Promise *p, Promise *source) {
 int cp_ask_call (Walk *w, Promise *p) {
   Promise *source = cp_wait_source(w->L, p, PROMISE(w));
   if (source == NULL && is_closed(w)) {
-    reject_in_place(w, p);
+    cp_cancel_in_place(w, p);
     return 0;
   }
   ask_to_raise(w, p);

@@ -121,6 +121,10 @@ void cp_cancel_push_outcome (lua_State *L, int source, int own);
    [-0, +0, -] */
 void cp_cancel_end_aggregate (lua_State *L, Promise *p, int idx);
 
+/* The derived or waiting p, at WALK_PROMISE, is rejected where it stands.
+   [-0, +0, -] */
+void cp_cancel_in_place (Walk *walk, Promise *p);
+
 int cp_ask_plain (Walk *walk, Promise *p);
 int cp_ask_thenable (Walk *walk, Promise *p);
 int cp_ask_delay (Walk *walk, Promise *p);

@@ -10,7 +10,8 @@
 **
 ** Layers, lowest first; each includes only what stands before it:
 **   core.h  node  queue  promise  timers  args  trace | host  wait  cancel
-**   resolve  reaction  combine  construct  async  job  clock  module.c
+**   resolve  reaction  combine  construct  async  line  job  clock
+**   module.c
 ** Nothing left of the bar ever runs user code; it allocates only to make an
 ** object or an argument error.  Everything right of it may run anything.
 */
@@ -80,6 +81,7 @@ typedef struct Context {
   const Promise *source; /* the promise whose batch is running */
   unsigned int batch; /* reactions left of that batch */
   lua_Integer left; /* jobs that the drain may still run */
+  size_t offers; /* semaphores and channels that can serve: line.h */
   size_t timers; /* delays and timeouts that wait */
   size_t delays; /* of them, the delays */
   size_t dead_timers; /* in their lists, but waiting no longer */
@@ -105,7 +107,8 @@ enum { UNARMED, ARMED_BACKGROUND, ARMED };
 enum {
   CTX_JOBS = 1, /* first and last entry of the microtask queue */
   CTX_REJECTIONS = 3, /* first and last of the unhandled rejections */
-  CTX_REST = 5, /* next reaction of a batch that was interrupted */
+  CTX_OFFERS = 5, /* first and last of those that can serve: line.h */
+  CTX_REST = 7, /* next reaction of a batch that was interrupted */
   CTX_REST_SOURCE, /* and the promise whose batch it is; also while one of its
                       reactions takes another in its place */
   CTX_WAKE, /* the loop's hook, or nil */
@@ -127,6 +130,10 @@ enum {
   CTX_SYNC,
   CTX_EXPIRE,
   CTX_TIMEOUT_MT, /* metatable of the reasons of timeouts */
+  CTX_SEMAPHORE_MT, /* metatables of those of line.h */
+  CTX_CHANNEL_MT,
+  CTX_EVENT_MT,
+  CTX_PERMIT_MT,
   CTX_NODE_MT, /* metatable of nodes that are no promises */
   CTX_AGGREGATE_MT, /* metatable of aggregate errors */
   CTX_CANCELLATION_MT, /* metatable of cancellations */

@@ -171,7 +171,7 @@ int cp_setWake (lua_State *L) {
   if (!ctx->draining) {
     ctx->woken = 0;
     ctx->edge = (unsigned char)(ctx->jobs.n > 0 || ctx->batch > 0 ||
-                                ctx->rejections.n > 0);
+                                ctx->offers > 0 || ctx->rejections.n > 0);
     cp_host_wake(L, ctx);
   }
   return 0;

@@ -12,6 +12,7 @@
 
 #include "args.h"
 #include "host.h"
+#include "line.h"
 #include "resolve.h"
 #include "trace.h"
 
@@ -133,6 +134,10 @@ static lua_Integer run_jobs (lua_State *L, Context *ctx, lua_Integer max) {
       run_reaction(L, ctx);
     else if (ctx->jobs.n > 0)
       run_entry(L, ctx);
+    else if (ctx->offers > 0) {
+      lua_settop(L, AT_HANDLER);
+      cp_line_serve(L, ctx);
+    }
     else
       break;
   }
@@ -144,7 +149,7 @@ static lua_Integer run_jobs (lua_State *L, Context *ctx, lua_Integer max) {
 
 
 static int has_jobs (const Context *ctx) {
-  return ctx->jobs.n > 0 || ctx->batch > 0;
+  return ctx->jobs.n > 0 || ctx->batch > 0 || ctx->offers > 0;
 }
 
 
@@ -187,8 +192,7 @@ static lua_Integer drain (lua_State *L, Context *ctx, lua_Integer max) {
 
 
 /* The same, unless it happens already, and tell the loop what is left. */
-static lua_Integer
-drain_once (lua_State *L, Context *ctx, lua_Integer max) {
+static lua_Integer drain_once (lua_State *L, Context *ctx, lua_Integer max) {
   lua_Integer n = 0;
   if (ctx->draining)
     return 0;

@@ -11,6 +11,7 @@
 #include "construct.h"
 #include "host.h"
 #include "job.h"
+#include "line.h"
 #include "reaction.h"
 #include "resolve.h"
 #include "trace.h"
@@ -21,6 +22,8 @@ CP_EXPORT int luaopen_cpromise_core (lua_State *L);
 
 const Kind cp_kinds[KIND_COUNT] = {
   [KIND_PLAIN] = {NULL, cp_ask_plain, NULL},
+  [KIND_WAITER] = {NULL, cp_ask_waiter, NULL},
+  [KIND_SENDER] = {NULL, cp_ask_waiter, NULL},
   [KIND_DELAY] = {NULL, cp_ask_delay, NULL},
   [KIND_NEXT] = {cp_run_next, cp_ask_derived, NULL},
   [KIND_CATCH] = {cp_run_catch, cp_ask_derived, NULL},
@@ -75,6 +78,9 @@ const luaL_Reg cp_functions[] = {
   {"isCancelled", cp_isCancelled},
   {"gate", cp_gate},
   {"delay", cp_delay},
+  {"semaphore", cp_semaphore},
+  {"channel", cp_channel},
+  {"event", cp_event},
   {"isTimeout", cp_isTimeout},
   {"setClock", cp_setClock},
   {"setLoader", cp_setLoader},
@@ -119,6 +125,10 @@ const luaL_Reg cp_methods[] = {
   {"timeout", cp_timeout},
   {NULL, NULL},
 };
+
+
+const luaL_Reg *const cp_object_methods[] = {
+  cp_semaphore_methods, cp_channel_methods, cp_event_methods, NULL};
 
 
 static const luaL_Reg metamethods[] = {
@@ -239,6 +249,42 @@ static void fill_context (lua_State *L, int context) {
 }
 
 
+/* Keep a new metatable of that name, with those methods and metamethods (or
+   NULL), in the context; leave the table of methods on the top. */
+static void set_class (lua_State *L, int context, int slot, const char *name,
+  const luaL_Reg *methods, const luaL_Reg *meta) {
+  lua_newtable(L);
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
+  if (meta != NULL)
+    set_functions(L, context, meta);
+  lua_newtable(L);
+  if (methods != NULL)
+    set_functions(L, context, methods);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "__index");
+  lua_insert(L, -2);
+  lua_setiuservalue(L, context, slot);
+}
+
+
+/* The objects of line.h; leaves the table of the methods of semaphores on the
+   top. */
+static void fill_lines (lua_State *L, int context) {
+  set_class(L, context, CTX_PERMIT_MT, "permit", NULL, cp_permit_metamethods);
+  set_class(L,
+    context,
+    CTX_CHANNEL_MT,
+    "channel",
+    cp_channel_methods,
+    cp_channel_metamethods);
+  set_class(L, context, CTX_EVENT_MT, "event", cp_event_methods, NULL);
+  lua_pop(L, 3);
+  set_class(
+    L, context, CTX_SEMAPHORE_MT, "semaphore", cp_semaphore_methods, NULL);
+}
+
+
 /* Fill the metatable of promises, at 'mt', with its table of methods, which
    is left on the top. */
 static void fill_promise_mt (lua_State *L, int context, int mt) {
@@ -300,6 +346,8 @@ int luaopen_cpromise_core (lua_State *L) {
   set_functions(L, context, cp_functions);
   lua_insert(L, -2);
   lua_setfield(L, -2, "methods");
+  fill_lines(L, context);
+  lua_setfield(L, -2, "semaphore_methods");
   lua_pushcclosure(L, cp_construct, push_upvalues(L, context));
   lua_setfield(L, -2, "construct");
   lua_pushliteral(L, CP_VERSION);

@@ -27,6 +27,8 @@ typedef enum KindId {
   KIND_PLAIN, /* settled by its resolving functions; never a reaction. Until
                  it is resolved VALUE is nil or the list of its cancel hooks;
                  then nil, or the token of the thenable that was called */
+  KIND_WAITER, /* waits in a line of SOURCE, a semaphore or its like */
+  KIND_SENDER, /* the same; VALUE is the node of what it sends */
   KIND_DELAY, /* VALUE is what it resolves with; SOURCE when, a number */
   KIND_NEXT, /* VALUE is the handler of a fulfilment */
   KIND_CATCH, /* VALUE is the handler of a rejection */

@@ -22,7 +22,8 @@ struct TimerBlock {
   unsigned int spare; /* the first that has no duration; 0: none */
   unsigned int empty; /* lists that have a duration, but no entry */
   unsigned int n; /* lists in the heap */
-  unsigned int *heap; /* from 1: their numbers; [1] is the first to fall due */
+  unsigned int
+    *heap; /* from 1: their numbers; [1] is the first to fall due */
   List list[1]; /* from 1 */
 };
 
@@ -31,7 +32,7 @@ struct TimerBlock {
 /* So many empty lists are kept for durations that are used again. */
 #define EMPTY_LISTS 16
 
-#define FIRST(i) (2 * (lua_Integer)(i) - 1)
+#define FIRST(i) (2 * (lua_Integer)(i)-1)
 #define LAST(i) (2 * (lua_Integer)(i))
 
 
@@ -186,8 +187,8 @@ static void has_emptied (lua_State *L, TimerBlock *t, unsigned int list) {
 
 /* Append the one at 'entry' to the chain of the list; the chains are at
    'chains'. [-0, +0, -] */
-static void
-enter (lua_State *L, TimerBlock *t, int chains, unsigned int list, int entry) {
+static void enter (
+  lua_State *L, TimerBlock *t, int chains, unsigned int list, int entry) {
   lua_rawgeti(L, chains, LAST(list));
   if (lua_isuserdata(L, -1))
     cp_node_set(L, lua_gettop(L), SLOT_LINK, entry);

@@ -71,6 +71,17 @@ function check.self(self, class, name, other)
   end
 end
 
+--- Raise unless argument 1 is an object of the core of that name.
+---@param self any
+---@param class string
+---@param name string  the method's name
+function check.object(self, class, name)
+  local mt = getmetatable(self)
+  if type(self) ~= "userdata" or type(mt) ~= "table" or mt.__name ~= class then
+    raise(1, name, check.expected(class, self))
+  end
+end
+
 --- Why `v` is no time in seconds, or nil if it is one.
 ---@param v any
 ---@return string?

@@ -2,9 +2,7 @@
 --- types/cpromise.lua, and the semantics in docs/semantics.md.
 
 local asCompleted = require "cpromise.as_completed"
-local channel = require "cpromise.channel"
 local core = require "cpromise.core"
-local event = require "cpromise.event"
 local loop = require "cpromise.loop"
 local map = require "cpromise.map"
 local promisify = require "cpromise.promisify"
@@ -61,8 +59,8 @@ local Promise = {
   retry = retry,
   asCompleted = asCompleted,
   semaphore = semaphore,
-  channel = channel,
-  event = event,
+  channel = core.channel,
+  event = core.event,
 
   onUnhandledRejection = core.onUnhandledRejection,
 }
