@@ -380,10 +380,15 @@ int cp_async (lua_State *L) {
 }
 
 
+int cp_async_start (lua_State *L, int fn) {
+  int n = lua_gettop(L) - fn;
+  return start(L, prepare(L, fn, fn + 1, n), n);
+}
+
+
 int cp_spawn (lua_State *L) {
-  int n = lua_gettop(L) - 1;
   cp_args_check_callable(L, 1);
-  return start(L, prepare(L, 1, 2, n), n);
+  return cp_async_start(L, 1);
 }
 
 /* }================================================================ */

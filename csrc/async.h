@@ -28,6 +28,10 @@ int cp_async (lua_State *L);
 /* spawn(fn, ...) */
 int cp_spawn (lua_State *L);
 
+/* Start the function at 'fn', with all values above it, as an async call, and push
+   its promise in place of them. [-n, +1, m] */
+int cp_async_start (lua_State *L, int fn);
+
 /* await(v), p:await() */
 int cp_await (lua_State *L);
 

@@ -204,25 +204,6 @@ int cp_ask_derived (Walk *w, Promise *p) {
 }
 
 
-/* It waits no longer, and its hooks run as those of a promise of 'new'. */
-int cp_ask_gate (Walk *w, Promise *p) {
-  lua_State *L = w->L;
-  Promise *source = cp_wait_source(L, p, PROMISE(w));
-  int idx = lua_gettop(L);
-  if (source == NULL) {
-    mark_derived(w, p);
-    return 0;
-  }
-  cp_wait_leave(L, source, idx, idx - 1);
-  if (source->held == 0 && !cp_wait_others(L, source, idx, 0))
-    source->flags &= (unsigned short)~FLAG_HANDLED;
-  lua_settop(L, idx - 2);
-  cp_node_clear(L, PROMISE(w), SLOT_SOURCE);
-  p->kind = KIND_PLAIN;
-  return cp_ask_plain(w, p);
-}
-
-
 /* A 'finally' whose turn is near: let it, or the seat on which it waits, take
    the carrier for what it waited for, unless that has failed. */
 static void divert (Walk *w, Promise *p) {
@@ -623,6 +604,21 @@ int cp_cancel_from (lua_State *L, Promise *p, int idx, int carrier) {
   walk(&w, p);
   finish(&w);
   return 1;
+}
+
+
+int cp_cancel_if_pending (lua_State *L, int idx, int carrier) {
+  Walk w;
+  Promise *p = cp_node_at(L, idx);
+  int told;
+  if (p->state != STATE_PENDING || !begin(&w, L, carrier, carrier))
+    return 0;
+  w.start = p;
+  lua_copy(L, idx, PROMISE(&w));
+  walk(&w, p);
+  told = w.told;
+  finish(&w);
+  return told;
 }
 
 

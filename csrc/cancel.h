@@ -101,6 +101,10 @@ void cp_cancel_push_carrier (lua_State *L);
    return 0. [-0, +0, -] */
 int cp_cancel_from (lua_State *L, Promise *p, int idx, int carrier);
 
+/* The same from the promise at 'idx', if it is pending; returns whether it told
+   anybody anything. [-0, +0, -] */
+int cp_cancel_if_pending (lua_State *L, int idx, int carrier);
+
 /* The same from the elements of the pending aggregate p on. [-0, +0, -] */
 int cp_cancel_elements (lua_State *L, Promise *p, int idx, int carrier);
 
@@ -129,7 +133,6 @@ int cp_ask_plain (Walk *walk, Promise *p);
 int cp_ask_thenable (Walk *walk, Promise *p);
 int cp_ask_delay (Walk *walk, Promise *p);
 int cp_ask_derived (Walk *walk, Promise *p);
-int cp_ask_gate (Walk *walk, Promise *p);
 int cp_ask_finally (Walk *walk, Promise *p);
 int cp_ask_finally_done (Walk *walk, Promise *p);
 int cp_ask_call (Walk *walk, Promise *p);

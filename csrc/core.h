@@ -10,7 +10,7 @@
 **
 ** Layers, lowest first; each includes only what stands before it:
 **   core.h  node  queue  promise  timers  args  trace | host  wait  cancel
-**   resolve  reaction  combine  construct  async  line  job  clock
+**   resolve  reaction  combine  construct  async  group  line  job  clock
 **   module.c
 ** Nothing left of the bar ever runs user code; it allocates only to make an
 ** object or an argument error.  Everything right of it may run anything.
@@ -96,6 +96,7 @@ typedef struct Context {
   unsigned char woken; /* a drain runs, or the loop promised one */
   unsigned char edge; /* something was queued that the loop must know */
   unsigned char mute; /* the loop's hook failed, and that was reported */
+  unsigned char loopless; /* the loop's hook has found none */
   unsigned char traced; /* CTX_TRACE is not nil */
   unsigned char refused; /* 'resumed' must raise the value it is given */
   unsigned char cancelled; /* 'resumed' finds a rejected promise at 1 */
@@ -112,6 +113,8 @@ enum {
   CTX_REST_SOURCE, /* and the promise whose batch it is; also while one of its
                       reactions takes another in its place */
   CTX_WAKE, /* the loop's hook, or nil */
+  CTX_LOADED, /* package.loaded, where a library that has a loop may appear, */
+  CTX_LIBRARIES, /* and the list of their names; or nil */
   CTX_ON_UNHANDLED, /* the user's hook for rejections, or nil */
   CTX_BLOCKS, /* coroutines that are in a scope, or nil: async.h */
   CTX_PUMP, /* runs the loop until a promise has settled */
@@ -134,6 +137,7 @@ enum {
   CTX_CHANNEL_MT,
   CTX_EVENT_MT,
   CTX_PERMIT_MT,
+  CTX_GROUP_MT, /* metatable of groups: group.h */
   CTX_NODE_MT, /* metatable of nodes that are no promises */
   CTX_AGGREGATE_MT, /* metatable of aggregate errors */
   CTX_CANCELLATION_MT, /* metatable of cancellations */

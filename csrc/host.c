@@ -122,16 +122,46 @@ int cp_report (lua_State *L) {
 }
 
 
+/* Whether a library has been loaded that brings a loop. [-0, +0, -] */
+static int has_loop_appeared (lua_State *L) {
+  int loaded = lua_gettop(L) + 1;
+  int appeared = 0;
+  int i;
+  lua_getiuservalue(L, CONTEXT, CTX_LOADED);
+  lua_getiuservalue(L, CONTEXT, CTX_LIBRARIES);
+  for (i = 1; !appeared; i++) {
+    if (lua_rawgeti(L, loaded + 1, i) == LUA_TNIL)
+      break;
+    appeared = lua_rawget(L, loaded) != LUA_TNIL;
+    lua_pop(L, 1);
+  }
+  lua_settop(L, loaded - 1);
+  return appeared;
+}
+
+
+int cp_setLibraries (lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  lua_setiuservalue(L, CONTEXT, CTX_LIBRARIES);
+  lua_setiuservalue(L, CONTEXT, CTX_LOADED);
+  return 0;
+}
+
+
 /*
 ** A hook that raises is asked again at the next entry, and reported once
 ** until it succeeds.  One that returns false (there is no loop) is asked
-** again when more is queued.
+** again when more is queued and a library that brings one has been loaded.
 */
 void cp_host_call_loop (lua_State *L) {
   Context *ctx = cp_context(L);
   unsigned char draining = ctx->draining;
   int status;
   ctx->edge = 0;
+  if (ctx->loopless && !has_loop_appeared(L))
+    return;
   if (lua_getiuservalue(L, CONTEXT, CTX_WAKE) == LUA_TNIL) {
     lua_pop(L, 1);
     return;
@@ -140,6 +170,7 @@ void cp_host_call_loop (lua_State *L) {
   status = lua_pcall(L, 0, 1, 0);
   ctx->woken = (unsigned char)(status == LUA_OK && lua_toboolean(L, -1));
   ctx->edge = (unsigned char)(status != LUA_OK);
+  ctx->loopless = (unsigned char)(status == LUA_OK && !ctx->woken);
   if (status == LUA_OK)
     ctx->mute = 0;
   else if (!ctx->mute) {
@@ -168,6 +199,7 @@ int cp_setWake (lua_State *L) {
     cp_args_check_callable(L, 1);
   lua_settop(L, 1);
   lua_setiuservalue(L, CONTEXT, CTX_WAKE);
+  ctx->loopless = 0;
   if (!ctx->draining) {
     ctx->woken = 0;
     ctx->edge = (unsigned char)(ctx->jobs.n > 0 || ctx->batch > 0 ||

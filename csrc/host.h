@@ -55,6 +55,10 @@ int cp_report (lua_State *L);
    whether a drain will follow. */
 int cp_setWake (lua_State *L);
 
+/* setLibraries(loaded, names): where a library of such a name appears, the hook is
+   asked again, after it has found no loop. */
+int cp_setLibraries (lua_State *L);
+
 /* onUnhandledRejection(hook): returns the previous one. */
 int cp_onUnhandledRejection (lua_State *L);
 

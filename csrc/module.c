@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "combine.h"
 #include "construct.h"
+#include "group.h"
 #include "host.h"
 #include "job.h"
 #include "line.h"
@@ -31,7 +32,6 @@ const Kind cp_kinds[KIND_COUNT] = {
   [KIND_PASS] = {cp_run_pass, cp_ask_derived, NULL},
   [KIND_SHIELD] = {cp_run_pass, cp_ask_derived, NULL},
   [KIND_LIMIT] = {cp_run_limit, cp_ask_derived, NULL},
-  [KIND_GATE] = {cp_run_pass, cp_ask_gate, NULL},
   [KIND_FINALLY] = {cp_run_finally, cp_ask_finally, NULL},
   [KIND_FINALLY_WAIT] = {cp_run_finally_wait, cp_ask_finally_done, NULL},
   [KIND_FINALLY_END] = {cp_run_finally_end, cp_ask_finally_done, NULL},
@@ -44,6 +44,7 @@ const Kind cp_kinds[KIND_COUNT] = {
   [KIND_SELECT] = {NULL, cp_ask_aggregate, NULL},
   [KIND_ELEMENT] = {cp_run_element, NULL, cp_dead_element},
   [KIND_KEYED] = {cp_run_element, NULL, cp_dead_element},
+  [KIND_CHILD] = {cp_run_child, NULL, NULL},
   [KIND_MICROTASK] = {cp_run_microtask, NULL, NULL},
   [KIND_TIMER] = {NULL, NULL, NULL},
   [KIND_SEAT] = {cp_run_seat, NULL, cp_wait_dead_seat},
@@ -76,7 +77,11 @@ const luaL_Reg cp_functions[] = {
   {"shield", cp_shield},
   {"cancellation", cp_cancellation},
   {"isCancelled", cp_isCancelled},
-  {"gate", cp_gate},
+  {"group", cp_group},
+  {"spawnChild", cp_spawnChild},
+  {"children", cp_children},
+  {"askChildren", cp_askChildren},
+  {"idlePromise", cp_idle_promise},
   {"delay", cp_delay},
   {"semaphore", cp_semaphore},
   {"channel", cp_channel},
@@ -101,6 +106,7 @@ const luaL_Reg cp_functions[] = {
   {"onUnhandledRejection", cp_onUnhandledRejection},
   {"setOwn", cp_setOwn},
   {"setWake", cp_setWake},
+  {"setLibraries", cp_setLibraries},
   {"setBlocks", cp_setBlocks},
   {"setPump", cp_setPump},
   {"awaitLoop", cp_awaitLoop},
@@ -279,7 +285,8 @@ static void fill_lines (lua_State *L, int context) {
     cp_channel_methods,
     cp_channel_metamethods);
   set_class(L, context, CTX_EVENT_MT, "event", cp_event_methods, NULL);
-  lua_pop(L, 3);
+  set_class(L, context, CTX_GROUP_MT, "group", NULL, NULL);
+  lua_pop(L, 4);
   set_class(
     L, context, CTX_SEMAPHORE_MT, "semaphore", cp_semaphore_methods, NULL);
 }

@@ -37,7 +37,6 @@ typedef enum KindId {
   KIND_SHIELD, /* the same, but SOURCE is not cancelled with it */
   KIND_LIMIT, /* a timeout of SOURCE: leaves it with an outcome of its own.
                  VALUE is the node of its timer, or nil, or a carrier */
-  KIND_GATE, /* the same; VALUE is the list of its cancel hooks */
   KIND_FINALLY, /* VALUE is the handler */
   KIND_FINALLY_WAIT, /* VALUE: promise whose outcome it takes, after SOURCE */
   KIND_FINALLY_END, /* VALUE as before; takes its outcome in this job */
@@ -50,6 +49,7 @@ typedef enum KindId {
   KIND_SELECT, /* the same; chosen: SOURCE is the node of that element */
   KIND_ELEMENT, /* node: VALUE is the aggregate, n the index in its table */
   KIND_KEYED, /* the same, and the slot KEY holds the key in its table */
+  KIND_CHILD, /* node: VALUE is the group, n its place in that */
   KIND_MICROTASK, /* node: VALUE is the function, or {f, args...} if PACKED */
   KIND_TIMER, /* node: VALUE is the limit, or nil; SOURCE when it falls due, KEY
                  its reason */

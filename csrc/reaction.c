@@ -53,7 +53,7 @@ static inline int
 derive (lua_State *L, Context *ctx, Promise *p, KindId kind) {
   cp_promise_make(L, kind, THE_METATABLE);
   cp_node_set(L, THE_DERIVED, SLOT_VALUE, THE_HANDLER);
-  if (kind == KIND_FINALLY || kind == KIND_GATE) /* they need a seat */
+  if (kind == KIND_FINALLY) /* it needs a seat */
     cp_wait_link(L, ctx, p, ARG_SELF, THE_DERIVED);
   else
     cp_promise_link(L, ctx, p, ARG_SELF, THE_DERIVED);
@@ -127,20 +127,6 @@ int cp_shield (lua_State *L) {
   lua_pushnil(L);
   lua_pushvalue(L, PROMISE_MT);
   return derive(L, ctx, p, KIND_SHIELD);
-}
-
-
-int cp_gate (lua_State *L) {
-  Context *ctx = cp_context(L);
-  Promise *p = cp_args_check_promise(L, ctx, ARG_SELF);
-  cp_args_check_callable(L, ARG_1);
-  lua_settop(L, ARG_1);
-  lua_createtable(L, 1, 0);
-  lua_insert(L, ARG_1);
-  lua_rawseti(L, ARG_1, 1);
-  lua_pushnil(L);
-  lua_pushvalue(L, PROMISE_MT);
-  return derive(L, ctx, p, KIND_GATE);
 }
 
 /* }================================================================ */

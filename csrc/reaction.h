@@ -21,9 +21,6 @@ int cp_finally (lua_State *L);
 /* shield(p): a promise that follows p, whose cancellation p doesn't notice */
 int cp_shield (lua_State *L);
 
-/* gate(p, hook): the same, with a hook as those of onCancel */
-int cp_gate (lua_State *L);
-
 Outcome cp_run_next (lua_State *L, Promise *node, const Promise *source);
 Outcome cp_run_catch (lua_State *L, Promise *node, const Promise *source);
 Outcome cp_run_both (lua_State *L, Promise *node, const Promise *source);

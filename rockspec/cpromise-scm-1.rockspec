@@ -26,6 +26,7 @@ build = {
         "csrc/clock.c",
         "csrc/combine.c",
         "csrc/construct.c",
+        "csrc/group.c",
         "csrc/host.c",
         "csrc/job.c",
         "csrc/line.c",
@@ -55,7 +56,6 @@ build = {
     ["cpromise.scope"] = "lua/cpromise/scope.lua",
     ["cpromise.semaphore"] = "lua/cpromise/semaphore.lua",
     ["cpromise.time"] = "lua/cpromise/time.lua",
-    ["cpromise.waiting"] = "lua/cpromise/waiting.lua",
   },
 }
 test = {

@@ -50,8 +50,8 @@ describe("types/cpromise.lua", function()
     event = Promise.event(),
   } do
     local methods = {}
-    for method in pairs(getmetatable(object)) do
-      if not method:find "^__" then methods[method] = true end
+    for method in pairs(getmetatable(object).__index) do
+      methods[method] = true
     end
     agrees(name, methods)
   end

@@ -1,66 +1,41 @@
 --- Async calls that end together: the children of a scope, the workers of a
---- map.
----
---- `spawn` starts a call and observes it: so each child counts as waited for,
---- and its outcome is never lost. The first failure cancels the others. `join`
---- waits till no child runs, whatever happens meanwhile.
+--- map. The first failure cancels the others; `join` waits till none runs,
+--- whatever happens meanwhile.
 
-local check = require "cpromise.check"
 local core = require "cpromise.core"
-local waiting = require "cpromise.waiting"
-
----@class cpromise.Child
----@field promise Promise
----@field observed Promise  settles when the group has taken note of its end
 
 ---@class cpromise.Group
----@field serial integer  how many were started
----@field children table  a line of those that run: see waiting.lua
+---@field group userdata  its children: see csrc/group.h
 ---@field failures {reason: any, promise: Promise?}[]  in order of time
 ---@field cancellation cpromise.Cancellation?  what new children get at once
----@field rejected fun(self, reason: any, promise: Promise): boolean?
----  takes note of a child that was rejected; true: let that be reported
 ---@field interrupt fun(self, cancellation)?  the body is cancelled too
 ---@field ended boolean?  nothing can be spawned any more
 local group = {}
 
 group.ENDED = "the scope has ended: nothing can be spawned in it"
 
+local function rejected(self, reason, promise)
+  return self.ended or self:rejected(reason, promise)
+end
+
+--- Make a table a group. Its method `rejected(reason, promise)` takes note of a
+--- child that was rejected; true: let that be reported.
 ---@generic T: table
----@param self T  becomes a group
+---@param self T
 ---@return T
 function group.init(self)
-  self.children, self.failures, self.serial = waiting.line(), {}, 0
+  self.group, self.failures = core.group(self, rejected), {}
   return self
 end
 
--- Ask all children to end, the oldest first. A hook may run jobs, in which
--- children end. If memory lacks for one, the others are asked all the same.
-local function ask_children(self, cancellation)
-  local told, short = false, nil
-  local child, serial = waiting.first(self.children), 0
-  while child do
-    if child.serial > serial and child.promise then
-      serial = child.serial
-      local ok, result = pcall(core.methods.cancel, child.promise, cancellation)
-      if not ok then short = result end
-      told = told or ok and result
-    end
-    child = child.line and waiting.after(child) or
-      not child.line and waiting.first(self.children)
-  end
-  if short then error(short, 0) end
-  return told
-end
-
---- Ask all that runs to end, and what will be spawned. Returns whether that
---- told anybody anything.
+--- Ask all that runs to end, the oldest first, and what will be spawned.
+--- Returns whether that told anybody anything.
 function group.cancel(self, reason)
   local cancellation = core.cancellation(reason)
   local is_first = not self.cancellation
   self.cancellation = cancellation
   if self.interrupt then self:interrupt(cancellation) end
-  return ask_children(self, cancellation) or is_first
+  return core.askChildren(self.group, cancellation) or is_first
 end
 
 --- The same, once, where nobody is to be told that memory ran short.
@@ -76,79 +51,31 @@ function group.fail(self, reason, promise)
   group.cancel_once(self, reason)
 end
 
-local function join(self, child)
-  self.serial = self.serial + 1
-  child.serial = self.serial
-  waiting.join(self.children, child)
-end
-
--- Whatever fails in the handlers for want of memory, the child stays in the
--- line till `join` has seen that.
-local function observe(self, child)
-  local promise = child.promise
-  if self.ended then error(group.ENDED, 0) end -- in jobs the child has run
-  if not child.line then join(self, child) end
-  child.observed = promise:next(function()
-    waiting.leave(child)
-  end, function(reason)
-    if self.ended or self:rejected(reason, promise) then
-      waiting.leave(child)
-      return promise -- it rejects: so that is reported
-    end
-    waiting.leave(child)
-  end)
-end
-
--- Let the group have the call of a child, which runs already.
-local function adopt(self, child, promise)
-  child.promise = promise
-  local ok, short = pcall(observe, self, child)
-  if not ok then
-    waiting.leave(child)
-    promise:cancel(short)
-    error(short, 0)
+--- Start `fn(...)` as a child, before those that it spawns itself. In jobs that
+--- it runs the group may end.
+---@return Promise
+function group.spawn(self, fn, ...)
+  local promise = core.spawnChild(self.group, fn, ...)
+  if self.ended then
+    promise:cancel(group.ENDED)
+    error(group.ENDED, 0)
   end
   if self.cancellation then promise:cancel(self.cancellation) end
   return promise
 end
 
---- Start `fn(...)` as a child.
----@return Promise
-function group.spawn(self, fn, ...)
-  return adopt(self, waiting.entry {}, core.spawn(fn, ...))
-end
-
---- The same, before the children that it spawns at once. The group has its
---- promise under that name.
-function group.spawn_first(self, name, fn, ...)
-  local child = waiting.entry {}
-  join(self, child)
-  self[name] = core.spawn(fn, ...)
-  adopt(self, child, self[name])
-end
-
--- Wait for a child. If the waiting call is cancelled meanwhile, all are asked
--- to end, at once; returns that cancellation.
-local function wait(self, child)
-  local ok, reason = pcall(core.await, core.gate(child.observed,
-    function(cancellation) group.cancel(self, cancellation) end))
-  if ok then return end
-  if core.isCancelled(reason) then
-    if self.cancellation ~= reason then group.cancel(self, reason) end
-    return reason
-  end
-  waiting.leave(child)
-  group.fail(self, reason, child.observed)
-end
-
--- Wait till no child runs. Returns the latest cancellation of the waiting call,
--- which may be cancelled again and again.
-local function wait_for_all(self)
+-- Wait till no child runs. If the waiting call is cancelled meanwhile, all are
+-- asked to end, at once, and it waits on; returns the latest such cancellation.
+local function wait(self)
   local cancellation
-  local child = waiting.first(self.children)
-  while child do
-    cancellation = wait(self, child) or cancellation
-    child = waiting.first(self.children)
+  local function ask(reason) group.cancel(self, reason) end
+  while core.children(self.group) > 0 do
+    local ok, reason = pcall(core.await, core.idlePromise(self.group, ask))
+    if not ok and not core.isCancelled(reason) then error(reason, 0) end
+    if not ok then
+      cancellation = reason
+      if self.cancellation ~= reason then ask(reason) end
+    end
   end
   return cancellation
 end
@@ -157,7 +84,7 @@ end
 --- thread sees that nothing is left to do), all are cancelled and left.
 ---@return cpromise.Cancellation?
 function group.join(self)
-  local ok, result = pcall(wait_for_all, self)
+  local ok, result = pcall(wait, self)
   self.ended = true
   if not ok then
     group.cancel_once(self, result)

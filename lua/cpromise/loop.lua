@@ -201,6 +201,9 @@ function loop.run(...)
   run_until(current, never)
 end
 
+local libraries = {}
+for i, entry in ipairs(known) do libraries[i] = entry.library end
+core.setLibraries(package.loaded, libraries)
 core.setLoader(loop.load)
 core.setPump(loop.pump)
 core.setWake(loop.wake)

@@ -20,18 +20,30 @@ local function rejected(job, reason, promise)
   group.fail(job, reason, promise)
 end
 
--- Take the next element: its index, or nil at the end. An iterator may await:
--- then the other workers wait for their turn.
+-- An iterator that awaits keeps the other workers waiting for their turn.
+local function wait_for_turn(job)
+  while job.taking do
+    if not job.turn then job.turn, job.give_turn = core.withResolvers() end
+    core.await(job.turn)
+  end
+end
+
+local function end_turn(job)
+  job.taking = false
+  if job.turn then
+    job.turn = nil
+    job.give_turn()
+  end
+end
+
+-- Take the next element: its index and itself, or nothing at the end. If the
+-- iterator raises, all workers are cancelled.
 local function take(job)
-  while job.taking do core.await(job.taking) end
+  wait_for_turn(job)
   if job.cancellation or job.exhausted then return end
-  local done
-  job.taking, done = core.withResolvers()
-  local turn <close> = setmetatable({}, {__close = function()
-    job.taking = nil
-    done()
-  end})
+  job.taking = true
   local more, element = job.step()
+  end_turn(job)
   if not more then
     job.exhausted = true
     return
@@ -80,7 +92,7 @@ end
 
 -- The call behind the promise.
 local function run(job, source)
-  group.spawn_first(job, "starter", start, job, source)
+  group.spawn(job, start, job, source)
   local asked = group.join(job)
   group.raise_failures(job)
   if asked then error(asked, 0) end
@@ -114,6 +126,7 @@ return function(source, fn, options)
     rejected = rejected,
     results = {n = 0},
     workers = 0,
+    taking = false, -- an element, just now
     done = 0, -- elements that have a result
   }, source)
 end

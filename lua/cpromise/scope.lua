@@ -185,7 +185,7 @@ end
 -- The async call behind `Promise.scope(fn)`.
 local function run(fn)
   local self = setmetatable(group.init {rejected = rejected}, Scope)
-  group.spawn_first(self, "body_call", fn, self)
+  self.body_call = group.spawn(self, fn, self)
   local asked = group.join(self)
   group.raise_failures(self)
   if asked then error(asked, 0) end
