@@ -107,7 +107,7 @@ describe("select", function()
     end
     local p, of_p = pending()
     local s = Promise.select(coroutine.wrap(function()
-      coroutine.yield(pending())
+      coroutine.yield((pending()))
       coroutine.yield(p)
     end))
     of_p.resolve "yielded"
@@ -530,8 +530,15 @@ describe("select over what can be taken", function()
     for i, channel in ipairs(channels) do list[i] = channel:receive() end
     local _, key, value = outcome(Promise.select(ipairs(list)))
     assert.equal(key, value)
-    -- The others had settled: what they took is in them.
-    for i = 1, 3 do assert.same({"fulfilled", i}, {list[i]:status()}) end
+    -- What it did not take is still there.
+    for i, channel in ipairs(channels) do
+      local next_one = channel:receive()
+      local state, got = outcome(next_one)
+      assert.equal(i ~= key and "fulfilled" or "pending", state)
+      assert.equal(i ~= key and i or nil, got)
+      next_one:cancel()
+    end
+    drain()
   end)
 
   it("gives back a permit that it does not take", function()
@@ -632,7 +639,8 @@ describe("the memory of select", function()
       local P = trial.P
       P.drain()
       assert(trial.keep:status() == "pending")
-      assert(trial.source:status() == "fulfilled")
+      local settled, reason = trial.source:status()
+      assert(settled == "fulfilled" or reason == "not enough memory")
       if not trial.s then
         assert(trial.failed == "not enough memory")
         return "raised"
