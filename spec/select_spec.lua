@@ -454,6 +454,37 @@ describe("a select that is cancelled", function()
     assert.same({"fulfilled", "b", "won"}, {outcome(s)})
   end)
 
+  it("loses nothing of what it had chosen to a call that awaits", function()
+    local loser, open = cleaning()
+    local got
+    local call = Promise.spawn(function()
+      got = {await(Promise.select {a = loser, b = "won"})}
+      await(1)
+      error "must not run"
+    end)
+    drain()
+    assert.is_true(call:cancel "why")
+    open()
+    drain()
+    assert.same({"b", "won"}, got)
+    assert.equal("why", select(2, call:status()).reason)
+  end)
+
+  it("loses nothing if it is cancelled in the tick of the call", function()
+    local got, call
+    local p, of_p = pending()
+    call = Promise.spawn(function()
+      got = {pcall(await, Promise.select {a = p})}
+      await(1)
+    end)
+    of_p.resolve "won"
+    drain(1)
+    Promise.queueMicrotask(function() call:cancel "why" end)
+    drain()
+    assert.same({true, "a", "won"}, got)
+    assert.equal("fulfilled", (call:status()))
+  end)
+
   it("is asked by an await in a call", function()
     local p, of_p = pending()
     local call = Promise.spawn(function()
