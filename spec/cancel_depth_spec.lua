@@ -27,6 +27,46 @@ describe("a great depth of what is cancelled", function()
     assert.is_true(p:cancel())
     assert.equal(1, ran)
     assert.is_true(is_cancelled(head))
+    assert.equal("pending", p:status())
+    drain()
+    assert.is_true(is_cancelled(p))
+  end)
+
+  it("is fine for a chain whose call fails in cleaning up", function()
+    local p = Promise.spawn(function()
+      pcall(await, Promise.withResolvers())
+      error("cleanup", 0)
+    end)
+    for _ = 1, million do p = p:next(never) end
+    p:cancel()
+    p:catch(function() end)
+    assert.same({"rejected", "cleanup"}, {helper.outcome(p)})
+  end)
+
+  it("is fine for a chain of finally", function()
+    local p = Promise.withResolvers()
+    local n = 0
+    local function count() n = n + 1 end
+    for _ = 1, many do p = p:finally(count) end
+    assert.is_true(p:cancel())
+    drain()
+    assert.equal(many, n)
+    assert.is_true(is_cancelled(p))
+  end)
+
+  it("is fine for a chain that is cancelled from each end", function()
+    local head = Promise.withResolvers()
+    local list = {head}
+    for i = 1, many do list[i + 1] = list[i]:next(never) end
+    for i = 2, #list do list[i]:cancel() end
+    drain()
+    assert.is_true(is_cancelled(list[#list]))
+    head = Promise.withResolvers()
+    list = {head}
+    for i = 1, many do list[i + 1] = list[i]:next(never) end
+    assert.is_true(list[#list]:cancel())
+    assert.is_false(list[#list]:cancel())
+    assert.is_true(is_cancelled(head))
     drain()
   end)
 
@@ -83,11 +123,29 @@ describe("a great depth of what is cancelled", function()
     drain()
   end)
 
+  it("is fine for as many hooks, each on its own promise", function()
+    local list, n = {}, 0
+    local function count() n = n + 1 end
+    for i = 1, many do
+      local onCancel, _
+      list[i], _, _, onCancel = Promise.withResolvers()
+      onCancel(count)
+    end
+    Promise.allSettled(list):cancel()
+    assert.equal(many, n)
+    drain()
+  end)
+
   it("is fine for siblings that leave in order", function()
     local p = Promise.withResolvers()
     local list = {}
     for i = 1, many do list[i] = p:next(never) end
     for i = 1, many do list[i]:cancel() end
+    assert.is_true(is_cancelled(p))
+    drain()
+    p = Promise.withResolvers()
+    for i = 1, many do list[i] = p:next(never) end
+    for i = many, 1, -1 do list[i]:cancel() end
     assert.is_true(is_cancelled(p))
     drain()
   end)
