@@ -328,7 +328,7 @@ static void leave_by_call (Walk *w, Promise *p, Promise *source) {
 
 int cp_ask_call (Walk *w, Promise *p) {
   Promise *source = cp_wait_source(w->L, p, PROMISE(w));
-  if (source == NULL && is_closed(w)) {
+  if (source == NULL && p->kind == KIND_AWAIT && is_closed(w)) {
     cp_cancel_in_place(w, p);
     return 0;
   }

@@ -169,7 +169,7 @@ static void end (lua_State *L, const Promise *node, Promise *aggregate) {
 static void report_failure (lua_State *L) {
   Context *ctx = cp_context(L);
   Promise *source = cp_node_at(L, AT_SOURCE);
-  if (source->waiters > 0 || (ctx->batch > 0 && ctx->source == source))
+  if (source->waiters > 0 || (ctx->source == source && ctx->batch_size > 1))
     return;
   source->flags &= (unsigned short)~FLAG_HANDLED;
   if (!(source->flags & FLAG_LISTED))
@@ -632,35 +632,19 @@ int cp_isAggregate (lua_State *L) {
 }
 
 
-/* Replace the aggregate error on the top by its first line, and push the table
-   of its errors. Returns how many there are. [-1, +2, e] */
-static lua_Integer push_head (lua_State *L) {
-  int idx = lua_gettop(L);
-  lua_Integer n;
-  luaL_checktype(L, idx, LUA_TTABLE);
-  lua_getfield(L, idx, "errors");
-  luaL_checktype(L, -1, LUA_TTABLE);
-  n = luaL_len(L, -1);
-  lua_pushliteral(L, "AggregateError: ");
-  lua_getfield(L, idx, "message");
-  luaL_tolstring(L, -1, NULL);
-  lua_remove(L, -2);
-  lua_concat(L, 2);
-  lua_replace(L, idx);
-  return n;
-}
+/* So many errors are shown, of aggregates inside one another so deep: else the
+   text could double at each level. */
+#define SHOWN_ERRORS 100
+#define SHOWN_DEPTH 4
 
 
-/* Replace an error of an aggregate by a string. One that is an aggregate error
-   itself shows only its first line: else the text could double at each level.
-   [-1, +1, e] */
-static void show_error (lua_State *L) {
-  if (cp_args_is_tagged(L, lua_gettop(L), CTX_AGGREGATE_MT)) {
-    lua_Integer n = push_head(L);
-    lua_pop(L, 1);
-    lua_pushfstring(L, " (%I errors)", (LUAI_UACINT)n);
-    lua_concat(L, 2);
-  }
+static void show_aggregate (lua_State *L, int depth, int *left);
+
+
+/* Replace an error of an aggregate by its text. [-1, +1, e] */
+static void show_error (lua_State *L, int depth, int *left) {
+  if (cp_args_is_tagged(L, lua_gettop(L), CTX_AGGREGATE_MT))
+    show_aggregate(L, depth, left);
   else {
     luaL_tolstring(L, -1, NULL);
     lua_remove(L, -2);
@@ -668,30 +652,47 @@ static void show_error (lua_State *L) {
 }
 
 
-#define SHOWN 100 /* errors of one aggregate */
+/* Replace the text and the error on the top by both. [-2, +1, e] */
+static void add_error (lua_State *L, lua_Integer i, int depth, int *left) {
+  lua_pushfstring(L, "\n  %I: ", (LUAI_UACINT)i);
+  lua_insert(L, -2);
+  show_error(L, depth, left);
+  lua_concat(L, 3);
+}
+
+
+/* Replace the aggregate error on the top by its text. [-1, +1, e] */
+static void show_aggregate (lua_State *L, int depth, int *left) {
+  int idx = lua_gettop(L);
+  lua_Integer i, n;
+  luaL_checkstack(L, 10, "too many errors in one another");
+  luaL_checktype(L, idx, LUA_TTABLE);
+  lua_getfield(L, idx, "errors");
+  luaL_checktype(L, idx + 1, LUA_TTABLE);
+  n = luaL_len(L, idx + 1);
+  lua_pushliteral(L, "AggregateError: ");
+  lua_getfield(L, idx, "message");
+  luaL_tolstring(L, -1, NULL);
+  lua_remove(L, -2);
+  lua_concat(L, 2);
+  for (i = 1; i <= n && depth<SHOWN_DEPTH && * left> 0; i++) {
+    --*left;
+    lua_geti(L, idx + 1, i);
+    add_error(L, i, depth + 1, left);
+  }
+  if (i <= n) {
+    lua_pushfstring(L, "\n  (%I more)", (LUAI_UACINT)(n - i + 1));
+    lua_concat(L, 2);
+  }
+  lua_replace(L, idx);
+  lua_settop(L, idx);
+}
 
 
 int cp_aggregate_tostring (lua_State *L) {
-  luaL_Buffer b;
-  lua_Integer i, n;
+  int left = SHOWN_ERRORS;
   lua_settop(L, 1);
-  n = push_head(L);
-  /* stack: first line; errors */
-  luaL_buffinit(L, &b);
-  lua_pushvalue(L, 1);
-  luaL_addvalue(&b);
-  for (i = 1; i <= n && i <= SHOWN; i++) {
-    lua_pushfstring(L, "\n  %I: ", (LUAI_UACINT)i);
-    luaL_addvalue(&b);
-    lua_geti(L, 2, i);
-    show_error(L);
-    luaL_addvalue(&b);
-  }
-  if (n > SHOWN) {
-    lua_pushfstring(L, "\n  and %I more", (LUAI_UACINT)(n - SHOWN));
-    luaL_addvalue(&b);
-  }
-  luaL_pushresult(&b);
+  show_aggregate(L, 0, &left);
   return 1;
 }
 

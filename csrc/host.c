@@ -93,12 +93,16 @@ void cp_host_report (lua_State *L, int promise) {
 }
 
 
-/* What is rejected while the hook runs is an error in that: it is not told of
-   it again, or it might never end. */
+/* So many rejections that its own code has made are told to the hook at once.
+   Those after them are printed, or a hook that always leaves one would be told
+   for ever. */
+#define OWN_REJECTIONS 100
+
+
 void cp_host_report_rejections (lua_State *L) {
   Context *ctx = cp_context(L);
   int top = lua_gettop(L);
-  size_t known = ctx->rejections.n;
+  size_t known = ctx->rejections.n + OWN_REJECTIONS;
   while (ctx->rejections.n > 0) {
     const Promise *p = cp_queue_pop(L, &ctx->rejections);
     if (!(p->flags & FLAG_HANDLED)) {

@@ -21,7 +21,7 @@
 static void start_batch (lua_State *L, Context *ctx, Promise *s) {
   lua_settop(L, AT_SOURCE);
   ctx->source = s;
-  ctx->batch = cp_ring_take(L, s, AT_SOURCE);
+  ctx->batch = ctx->batch_size = cp_ring_take(L, s, AT_SOURCE);
 }
 
 
@@ -119,6 +119,7 @@ static void run_entry (lua_State *L, Context *ctx) {
   lua_getiuservalue(L, AT_SOURCE, SLOT_SOURCE);
   lua_insert(L, AT_SOURCE);
   ctx->source = lua_touserdata(L, AT_SOURCE);
+  ctx->batch_size = 1;
   lua_pushnil(L);
   run(L, ctx, p);
 }

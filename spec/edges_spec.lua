@@ -410,9 +410,9 @@ describe("a loop that is set", function()
     local new, woken = loop()
     Promise.setLoop(new)
     for _ = 1, 2 do Promise.queueMicrotask(ignore) end
-    assert.equal(1, woken())
+    local before = woken()
     Promise.drain(1)
-    assert.equal(2, woken())
+    assert.equal(before + 1, woken())
     helper.drain()
   end)
 

@@ -10,7 +10,6 @@ local known = {
 
 -- A call of such a function, as it waits for its callback.
 ---@class cpromise.Request
----@field promise Promise
 ---@field resolve function
 ---@field reject function
 ---@field started any  what the function returned
@@ -50,21 +49,16 @@ end
 
 local function call(fn, options, ...)
   local request = {over = false}
-  local on_cancel
-  request.promise, request.resolve, request.reject, on_cancel =
-    core.withResolvers()
-  on_cancel(function() cancel_work(options, request) end)
   local args = table.pack(...)
   args[args.n + 1] = callback_for(options, request)
-  local ok, started, err = pcall(fn, table.unpack(args, 1, args.n + 1))
-  request.started = started
-  if not ok then
-    request.reject(started)
-  elseif not started and err ~= nil then
+  return core.new(function(resolve, reject, on_cancel)
+    request.resolve, request.reject = resolve, reject
+    on_cancel(function() cancel_work(options, request) end)
+    local started, err = fn(table.unpack(args, 1, args.n + 1))
+    request.started = started
     -- luv's way to say that nothing was started: nil and the error
-    request.reject(err)
-  end
-  return request.promise
+    if not started and err ~= nil then reject(err) end
+  end)
 end
 
 --- For a function whose last argument is a callback: `callback(err, ...)`.
