@@ -104,6 +104,34 @@ describe("garbage", function()
     ["the reactions of an unreachable pending promise"] = function()
       return Promise.new(pass):next(pass):next(pass)
     end,
+    ["calls that wait for each other"] = function()
+      local p, resolve = Promise.withResolvers()
+      resolve(Promise.spawn(Promise.await, p))
+      Promise.drain()
+      return p
+    end,
+    ["an unreachable crowd"] = function()
+      local p = Promise.new(pass)
+      for _ = 1, 20 do
+        p:finally(pass)
+        Promise.spawn(Promise.await, p)
+        Promise.select {p, Promise.shield(p)}
+      end
+      return p
+    end,
+    ["a call that was asked, and never told"] = function()
+      local p = Promise.new(pass)
+      p:next(pass)
+      local call = Promise.spawn(function()
+        pcall(Promise.await, Promise.new(pass))
+        Promise.await(Promise.new(function(resolve) p:next(resolve) end))
+      end)
+      call:next(pass):cancel()
+      Promise.drain()
+      call:cancel()
+      Promise.drain()
+      return call
+    end,
     ["a promise that a coroutine refers to in its handler"] = function()
       local p = Promise.new(pass)
       local co = coroutine.create(function() coroutine.yield(p) end)
@@ -442,6 +470,33 @@ describe("a promise that stays pending", function()
     end,
     ["race that nobody keeps"] = function(p)
       return Promise.race(ipairs {p, p, 1})
+    end,
+    ["select"] = function(p) return Promise.select {a = p, b = 1} end,
+    ["select that is cancelled"] = function(p)
+      return Promise.select {a = p, b = p}:cancel()
+    end,
+    ["next that is cancelled"] = function(p) return p:next(pass):cancel() end,
+    ["finally that is cancelled"] = function(p)
+      return p:finally(pass):cancel()
+    end,
+    ["call that is cancelled"] = function(p)
+      return Promise.spawn(Promise.await, p):cancel()
+    end,
+    ["call that is closed"] = function(p)
+      local co
+      Promise.spawn(function()
+        co = coroutine.running()
+        Promise.await(p)
+      end):catch(pass)
+      coroutine.close(co)
+    end,
+    ["coroutine that is closed"] = function(p)
+      local co = coroutine.create(Promise.await)
+      coroutine.resume(co, p)
+      coroutine.close(co)
+    end,
+    ["adoption that is cancelled"] = function(p)
+      return Promise.new(function(resolve) resolve(p) end):cancel()
     end,
   }
   for name, use in pairs(uses) do

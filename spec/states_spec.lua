@@ -144,6 +144,44 @@ describe("a Lua state", function()
   end)
 end)
 
+describe("a Lua state that is closed while much is cancelled", function()
+  local code = [[
+    local await = Promise.await
+    local p = Promise.withResolvers()
+    for _ = 1, 10 do p:next(print) end
+    for i = 1, 12 do
+      local all = {
+        p:finally(print), Promise.spawn(await, p), Promise.select {p, p},
+        Promise.spawn(function() pcall(await, p) await(p) end),
+        Promise.shield(p):next(print),
+        Promise.new(function(resolve) resolve(p) end),
+      }
+      for j = 1, #all, i % 3 + 1 do all[j]:cancel(i) end
+      if i % 4 == 0 then Promise.drain(i) end
+    end
+  ]]
+
+  it("holds nothing", function()
+    local text, status = child.run([=[
+      local alloc = require "support.alloc"
+      for _, last in ipairs {"", "Promise.drain()", "p:cancel()",
+        "Promise.new(function(_, _, c) c(error) end):next(print):cancel()",
+      } do
+        local state = alloc.open()
+        assert(state:run("local Promise = require 'cpromise';" .. [[]=]
+        .. code .. [=[]] .. last))
+        io.write(state:close(), "\n")
+      end
+    ]=])
+    assert.equal(0, status)
+    local held = 0
+    for line in text:gmatch "[^\n]+" do
+      if line == "0" then held = held + 1 end
+    end
+    assert.equal(4, held)
+  end)
+end)
+
 describe("a second core in the same Lua state", function()
   local core, other
 
@@ -243,6 +281,59 @@ describe("a second core in the same Lua state", function()
       assert.same({"fulfilled", 4}, {finally:status()})
     end)
   end
+
+  it("is not asked to end what promises of the first follow", function()
+    local told
+    local q = other.new(function(_, _, on_cancel)
+      on_cancel(function() told = true end)
+    end)
+    local p = Promise.resolve(q)
+    local early = Promise.resolve(q)
+    assert.is_true(early:cancel())
+    assert.equal("rejected", early:status())
+    drain()
+    assert.is_true(p:next(print):cancel "why")
+    assert.equal("rejected", p:status())
+    drain()
+    assert.is_nil(told)
+    assert.equal("pending", q:status())
+    assert.is_true(Promise.isCancelled(select(2, p:status())))
+    assert.is_false(other.isCancelled(select(2, p:status())))
+    assert.has_error(function() Promise.resolve().cancel(q) end)
+  end)
+
+  it("has cancellations that are failures to the first", function()
+    local q = other.withResolvers()
+    local p = Promise.resolve(q)
+    p:catch(print)
+    local call = Promise.spawn(function()
+      return select(2, pcall(Promise.await, p))
+    end)
+    drain()
+    q:cancel "why"
+    local list = helper.unhandled(function()
+      local w = p:next(print)
+      drain()
+      assert.equal("why", select(2, w:status()).reason)
+    end)
+    assert.equal(1, #list)
+    assert.equal(list[1].reason, select(2, call:status()))
+  end)
+
+  it("knows its own running call", function()
+    local mine, theirs
+    local call = Promise.spawn(function()
+      pcall(Promise.await, Promise.withResolvers())
+      mine, theirs = Promise.cancelled(), other.cancelled()
+      return other.spawn(function()
+        return Promise.cancelled() == mine, other.cancelled()
+      end)
+    end)
+    call:cancel "why"
+    drain()
+    assert.equal("why", mine.reason)
+    assert.is_nil(theirs)
+  end)
 
   it("stays pending with the first when they follow each other", function()
     local p, resolve_p = Promise.withResolvers()

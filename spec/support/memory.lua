@@ -251,6 +251,43 @@ local function prepare()
       watch(Promise.race(error))
     end,
     function()
+      local function one()
+        local p, resolve = Promise.withResolvers()
+        later(resolve)
+        return p
+      end
+      watch(Promise.select(trial.elements "select"))
+      watch(Promise.select {a = one(), b = trial.thenable(true)})
+      watch(Promise.select {a = one(), b = keep(Promise.resolve(1, 2))})
+      watch(Promise.select {a = one(), b = keep(Promise.reject "select")})
+      watch(Promise.select(ipairs {one(), one(), 3}))
+      local loser = watch(Promise.spawn(function()
+        pcall(await, one())
+        error "loser"
+      end))
+      watch(Promise.select {a = loser, b = 1})
+    end,
+    function()
+      -- A crowd: who leaves it stands on a seat.
+      local p, resolve = Promise.withResolvers()
+      later(resolve)
+      for _ = 1, 9 do keep(p:next(once())) end
+      local made = {}
+      for i = 1, 4 do
+        made[i] = keep(Promise.spawn(function() return await(p) end))
+        made[i + 4] = keep(p:finally(once()))
+        made[i + 8] = keep(p:timeout(5))
+        made[i + 12] = keep(Promise.spawn(function()
+          pcall(await, p)
+          return await(p)
+        end))
+      end
+      for i = 1, 16, 2 do made[i]:cancel(i) end
+      Promise.drain()
+      for i = 1, 16, 3 do made[i]:cancel(-i) end
+      coroutine.wrap(function() pawait(p) end)()
+    end,
+    function()
       watch(Promise.allKeyed {a = 1, b = trial.foreign(), [3] = Promise})
       watch(Promise.allSettledKeyed {a = keep(Promise.reject "keyed"),
         b = trial.thenable(true)})
@@ -317,6 +354,11 @@ local function prepare()
       watch(Promise.delay(2, table.unpack(many)))
       watch(Promise.delay(3, trial.thenable(true)))
       loop.cancel(loop.timer(1, error))
+      keep(Promise.spawn(function()
+        for i in Promise.interval(1) do
+          if i == 2 then break end
+        end
+      end))
       loop.advance(1)
     end,
     function()
@@ -346,13 +388,23 @@ local function prepare()
         later(resolve)
         on_cancel(error)
       end)):cancel()
-      local call = watch(Promise.spawn(function()
-        local _, reason = pawait(open_promise())
+      local call
+      call = watch(Promise.spawn(function()
+        local _, reason = pcall(await, open_promise())
         assert(Promise.isCancelled(reason) or reason == "settled" or
           trial.is_short(reason))
+        if Promise.cancelled() then
+          local _ <close> = setmetatable({}, {__close = function()
+            pcall(pawait, open_promise())
+          end})
+          return await(open_promise())
+        end
         return await(open_promise())
       end))
       call:cancel "call"
+      call:cancel "too soon"
+      Promise.queueMicrotask(function() if call then call:cancel() end end)
+      keep(call:next(once())):cancel "by way of what waits"
       local early
       early = watch(Promise.spawn(function()
         await(1)
@@ -362,7 +414,29 @@ local function prepare()
       for _, name in ipairs {"all", "allSettled", "any", "race"} do
         keep(Promise[name](trial.elements(name))):cancel(name)
       end
+      keep(Promise.select(trial.elements "select")):cancel "select"
       keep(keep(Promise.shield(open_promise())):next(once())):cancel()
+      local failing = watch(Promise.spawn(function()
+        pcall(await, open_promise())
+        error "cleanup"
+      end))
+      watch(Promise.all {failing, open_promise(), n = 2}):cancel "all"
+      local returning
+      returning = watch(Promise.spawn(function()
+        await(1)
+        if returning then returning:cancel() end
+        return open_promise()
+      end))
+      local q
+      q = watch(Promise.resolve(1):next(function()
+        if q then q:cancel() end
+        return open_promise()
+      end))
+      local r
+      r = watch(Promise.resolve(1):finally(function()
+        if r then r:cancel() end
+        return open_promise()
+      end))
       keep(Promise.resolve(trial.thenable(true))):cancel()
       do
         local _ <close> = open_promise()
