@@ -113,18 +113,20 @@ arm_for (lua_State *L, Context *ctx, double due, double time, int is_delay) {
 }
 
 
+/* If it raises, the next drain tries again. */
 int cp_clock_sync (lua_State *L) {
   Context *ctx = cp_context(L);
   double due;
   int armed =
     ctx->delays > 0 || ctx->main_waits > 0 ? ARMED : ARMED_BACKGROUND;
+  ctx->unsynced = 1;
+  if (has_clock(L)) {
+    if (!cp_timers_first(L, ctx, &due))
+      disarm(L, ctx);
+    else if (ctx->armed != armed || ctx->armed_for > due)
+      arm(L, ctx, due, now(L, ctx), armed);
+  }
   ctx->unsynced = 0;
-  if (!has_clock(L))
-    return 0;
-  if (!cp_timers_first(L, ctx, &due))
-    disarm(L, ctx);
-  else if (ctx->armed != armed || ctx->armed_for > due)
-    arm(L, ctx, due, now(L, ctx), armed);
   return 0;
 }
 
@@ -221,6 +223,7 @@ int cp_clock_fire (lua_State *L) {
   double time, seconds;
   Promise *p;
   ctx->armed = UNARMED;
+  ctx->unsynced = 1;
   lua_settop(L, 0);
   cp_node_clear(L, CONTEXT, CTX_ARMED);
   if (!has_clock(L))

@@ -92,7 +92,8 @@ typedef struct Context {
   double latest; /* the latest time that was seen */
   double armed_for; /* when the loop's timer fires */
   unsigned char armed; /* whether it will */
-  unsigned char unsynced; /* it keeps the loop alive for nothing */
+  unsigned char unsynced; /* it must be looked at: it keeps the loop alive for
+                             nothing, or could not be armed */
   unsigned char draining; /* jobs, or the loop's hook, are running */
   unsigned char woken; /* a drain runs, or the loop promised one */
   unsigned char edge; /* something was queued that the loop must know */

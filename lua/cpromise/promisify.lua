@@ -42,8 +42,8 @@ end
 local function callback_for(options, request)
   return function(...)
     if request.over then return give_back(options, ...) end
+    settle(request, ...) -- it may lack memory: change last
     request.over = true
-    settle(request, ...)
   end
 end
 
