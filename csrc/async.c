@@ -819,14 +819,15 @@ static int wait_for_generator (lua_State *L, Context *ctx, lua_State *co) {
 /* The generator has raised the error on its top, or could not be resumed. An
    error of a variable that it closes replaces that. */
 static int generator_failed (lua_State *L, lua_State *co) {
-  lua_pushvalue(co, -1);
   lua_xmove(co, L, 1);
   cp_trace_keep(L, co);
   if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) {
+    lua_pushvalue(L, -1);
+    lua_xmove(L, co, 1); /* back, where closing looks for it */
     reset_coroutine(co, L);
     lua_xmove(co, L, 1);
+    lua_settop(co, 0);
   }
-  lua_settop(co, 0);
   return lua_error(L);
 }
 

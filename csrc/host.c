@@ -129,10 +129,11 @@ int cp_report (lua_State *L) {
 /* Whether a library has been loaded that brings a loop. [-0, +0, -] */
 static int has_loop_appeared (lua_State *L) {
   int loaded = lua_gettop(L) + 1;
-  int appeared = 0;
+  int appeared;
   int i;
   lua_getiuservalue(L, CONTEXT, CTX_LOADED);
   lua_getiuservalue(L, CONTEXT, CTX_LIBRARIES);
+  appeared = lua_isnil(L, loaded); /* nobody has told of any: it may be so */
   for (i = 1; !appeared; i++) {
     if (lua_rawgeti(L, loaded + 1, i) == LUA_TNIL)
       break;

@@ -23,12 +23,12 @@ local sources = setmetatable({}, weak)
 local derived = setmetatable({}, weak)
 local on_fulfilled, on_rejected, n_reactions = {}, {}, 0
 local hooked, hooks, n_hooks = setmetatable({}, weak), {}, 0
-local abandoned, n_abandoned = setmetatable({}, weak), 0
+local asked = false -- whether anything may have been cancelled
 local settled, states, n_settled = setmetatable({}, weak), {}, 0
 for i = 1, ROOM do
   runs[i], on_fulfilled[i], on_rejected[i], hooks[i] = 0, 0, 0, 0
   sources[i], derived[i] = false, false
-  hooked[i], abandoned[i], settled[i], states[i] = false, false, false, ""
+  hooked[i], settled[i], states[i] = false, false, ""
 end
 
 -- The values that operations use, newest first from `top` down.
@@ -75,6 +75,8 @@ local documented = {
   "got a non%-closable value$",
   "'__tostring' must return a string$",
   "object length is not an integer$",
+  "can't send: channel is closed$",
+  "needs an event loop", -- the other instance has none
   "too many %a+ to %a+$", -- where the stack could not grow
 }
 
@@ -218,18 +220,35 @@ end
 
 local function cancel(p, ...)
   local pending = p:status() == "pending"
-  local is = keep(p:cancel(...))
-  if is and not pending then fail "a settled promise was cancelled" end
-  if is and p:cancel() then fail "a promise was cancelled twice" end
+  local told = keep(p:cancel(...))
+  if told and not pending then fail "a settled promise was cancelled" end
   watch(p)
 end
 
---- Perhaps of what is no promise.
-local function abandon(p, reason)
-  if n_abandoned == ROOM then return end
-  n_abandoned = n_abandoned + 1
-  abandoned[n_abandoned] = p
-  keep(core.abandon(p, reason))
+-- A clock that moves when an operation says so, and its one timer.
+local time, armed = 0, nil
+local clock = {}
+
+function clock.now()
+  return time
+end
+
+function clock.timer(seconds, fn)
+  armed = {at = time + seconds, fn = fn}
+  return armed
+end
+
+function clock.cancel(handle)
+  if armed == handle then armed = nil end
+end
+
+local function pass(seconds)
+  time = time + seconds
+  while armed and armed.at <= time do
+    local fn = armed.fn
+    armed = nil
+    pcall(fn) -- it may lack memory
+  end
 end
 
 --- Something to iterate over. It must end, so it is nothing from a slot.
@@ -385,7 +404,11 @@ end
 local cancelling = {
   function() cancel(promise()) end,
   function() cancel(promise(), value()) end,
-  function() abandon(promise(), value()) end,
+  function() -- once more
+    local p = promise()
+    cancel(p)
+    cancel(p, value())
+  end,
   function() keep(core.shield(promise())) end,
   function() -- the same functions as without hooks, and which adds them
     local p, resolve, reject, on_cancel = core.withResolvers()
@@ -438,7 +461,66 @@ local cancelling = {
     core.queueMicrotask(function() cancel(p) end)
   end,
   function() keep_all(core[pick(cancelling_functions)](values())) end,
-  function() abandon(value(), value()) end,
+  function() keep(promise():timeout(byte() % 4, value())) end,
+  function() keep(core.delay(byte() % 4, values())) end,
+  function() pass(byte() % 4) end,
+  function() keep(core.select(iterable())) end,
+  function() keep(core.select(keys())) end,
+  function() keep(core.cancelled()) end,
+  function() -- a crowd, of which some leave
+    local p = promise()
+    local crowd = {}
+    for i = 1, byte() % 32 do
+      crowd[i] = i % 3 == 0 and p:finally(program) or
+        i % 3 == 1 and core.spawn(core.await, p) or p:next(program)
+    end
+    for i = 1, #crowd, 2 do cancel(crowd[i]) end
+    keep_all(table.unpack(crowd, 1, 3))
+  end,
+  function() -- permits, given back in some job
+    local semaphore = core.semaphore(byte() % 3 + 1)
+    for _ = 1, byte() % 8 do
+      keep(semaphore:acquire()):next(function(permit)
+        program()
+        permit()
+      end)
+    end
+  end,
+  function() -- a call that holds one, and waits
+    local semaphore, v = core.semaphore(1), value()
+    for _ = 1, byte() % 4 do
+      keep(core.spawn(function()
+        local _ <close> = core.await(semaphore:acquire())
+        return core.await(v)
+      end))
+    end
+  end,
+  function()
+    local channel = core.channel(byte() % 3)
+    for _ = 1, byte() % 4 do keep(channel:receive()) end
+    for _ = 1, byte() % 4 do keep(channel:send(value() or 1, value())) end
+    if byte() % 2 == 0 then channel:close(value()) end
+    keep(core.spawn(function()
+      for v in channel do keep(v) end
+    end))
+  end,
+  function()
+    local event = core.event()
+    for _ = 1, byte() % 4 do keep(event:wait()) end
+    program()
+    event:set()
+    keep(event:wait())
+  end,
+  function() -- a group, as scopes have one
+    local group = core.group({}, program)
+    for _ = 1, byte() % 4 do
+      keep(core.spawnChild(group, program, value()))
+    end
+    keep(core.idlePromise(group, program))
+    if byte() % 2 == 0 then
+      core.askChildren(group, core.cancellation(value()))
+    end
+  end,
 }
 
 --- The next bytes, up to one that ends it.
@@ -451,6 +533,7 @@ function program(a, b)
     if code >= 248 then return values() end
     if code >= 240 then error(value(), 0) end
     local list = code < 184 and operations or cancelling
+    asked = asked or list == cancelling
     list[code % #list + 1]()
   end
 end
@@ -469,21 +552,21 @@ local function excused(p)
     reason:find "stack overflow" or reason:find "error in error handling$")
 end
 
---- Whether the handler of a promise need not have run.
+--- Whether a promise was cancelled. (One may reject with a failure instead,
+--- and still not run its handler.)
 local function cancelled(p)
   local _, reason = p:status()
   if core.is(p) and core.isCancelled(reason) or
       other and other.isCancelled(reason) then
     return true
   end
-  for i = 1, n_abandoned do
-    if abandoned[i] == p then return true end
-  end
 end
 
 local function check_handler(id, wanted, d, message)
   local n = id == 0 and wanted or runs[id]
-  if n ~= wanted and not (n == 0 and cancelled(d)) then fail(message) end
+  if n ~= wanted and not (n == 0 and (asked or cancelled(d))) then
+    fail(message)
+  end
 end
 
 --- Those handlers have run that had to, and no others.
@@ -527,8 +610,9 @@ local function finish()
   core.onUnhandledRejection(check_report)
   if other then other.onUnhandledRejection(check_report) end
   repeat
+    pass(10)
     local n = core.drain() + (other and other.drain() or 0)
-  until n == 0
+  until n == 0 and core.waiting() == 0 and select(2, core.waiting()) == 0
   check_idle(core)
   if other then check_idle(other) end
   check_reactions()
@@ -544,6 +628,7 @@ local function finish()
   check_idle(core)
 end
 
+core.setClock(clock)
 core.setPump(pump)
 core.onUnhandledRejection(on_unhandled)
 return run, finish
