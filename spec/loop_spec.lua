@@ -1,4 +1,4 @@
---- What every loop must do, whoever wrote it.
+--- What every loop must do, whoever wrote it, and what promises do on it.
 
 local Promise = require "cpromise"
 local luv = require "cpromise.loop.luv"
@@ -16,12 +16,61 @@ local function documented_loop()
   return assert(load(table.concat(code, "\n"), "=documented loop"))()
 end
 
+-- One of a user's own, who knows nothing but the protocol: no timer that is
+-- given back, jobs at the end of a step.
+local function users_loop()
+  local loop, timers, time, pending, running = {}, {}, 0, nil, false
+  function loop.wake(drain) pending = drain end
+  function loop.now() return time end
+  function loop.inside() return running end
+  function loop.timer(seconds, fn, background)
+    local timer = {at = time + seconds, fn = fn, background = background}
+    timers[#timers + 1] = timer
+    return timer
+  end
+  function loop.cancel(timer) timer.fn = nil end
+  local function take()
+    local first
+    for i = #timers, 1, -1 do
+      if not timers[i].fn then
+        table.remove(timers, i)
+      end
+    end
+    for i, timer in ipairs(timers) do
+      if not first or timer.at < timers[first].at then first = i end
+    end
+    return first and table.remove(timers, first)
+  end
+  local function alive()
+    for _, timer in ipairs(timers) do
+      if timer.fn and not timer.background then return true end
+    end
+    return pending ~= nil
+  end
+  function loop.step()
+    if not alive() then return false end
+    running = true
+    local timer = not pending and take()
+    if timer then
+      time = timer.at
+      require "cpromise.loop".call(timer.fn)
+    end
+    local drain = pending
+    pending = nil
+    if drain then drain() end
+    running = false
+    return alive()
+  end
+  return loop
+end
+
 -- `unit`: seconds between two timers that can't be mistaken for each other,
 -- however slow the host is.
 local loops = {
   {name = "luv", make = function() return luv end, unit = 0.1},
   {name = "virtual", make = virtual.new, unit = 1},
   {name = "a game's frames", make = documented_loop, unit = 1},
+  {name = "a user's own", make = users_loop, unit = 1},
 }
 
 local FAR <const> = 30 -- seconds; nothing here may wait for that long
@@ -387,6 +436,114 @@ for _, subject in ipairs(loops) do
           exhaust(loop)
         end)
         assert.is_false(loop.inside())
+      end)
+    end)
+
+    describe("time", function()
+      -- Keep the loop from turning till everything is overdue.
+      local function oversleep()
+        local till = loop.now() + 3 * unit / 100
+        while loop == luv and loop.now() < till do end
+      end
+
+      it("runs the jobs of one delay before the next one fires", function()
+        for i = 1, 3 do
+          Promise.delay(unit / 100):next(note("timer " .. i))
+            :next(note("job " .. i)):next(note("job's job " .. i))
+        end
+        oversleep()
+        exhaust(loop)
+        assert.same({
+          "timer 1", "job 1", "job's job 1", "timer 2", "job 2",
+          "job's job 2", "timer 3", "job 3", "job's job 3",
+        }, log)
+      end)
+
+      it("fires delays in order of time, then of their start", function()
+        for _, n in ipairs {3, 1, 2, 1, 3} do
+          Promise.delay(n * unit / 100, n):next(function(v)
+            log[#log + 1] = v
+          end)
+        end
+        oversleep()
+        exhaust(loop)
+        assert.same({1, 1, 2, 3, 3}, log)
+      end)
+
+      it("ends no delay before its time", function()
+        local early = 0
+        for i = 1, 50 do
+          local start, seconds = loop.now(), i * unit / 2000
+          Promise.delay(seconds):next(function()
+            if loop.now() - start < seconds - 1e-9 then early = early + 1 end
+          end)
+        end
+        exhaust(loop)
+        assert.equal(0, early)
+      end)
+
+      it("lets what has settled win over a timeout, however late", function()
+        local limited = Promise.delay(unit / 100, "value")
+          :timeout(2 * unit / 100)
+        local failing = Promise.delay(unit / 100)
+          :next(function() error("disk full", 0) end)
+          :timeout(2 * unit / 100)
+        failing:catch(note "failed")
+        oversleep()
+        exhaust(loop)
+        assert.same({"fulfilled", "value"}, {limited:status()})
+        assert.same({"rejected", "disk full"}, {failing:status()})
+      end)
+
+      it("waits on the main thread for a timeout alone", function()
+        local p = Promise.withResolvers()
+        local ok, reason = Promise.pawait(p:timeout(unit / 100))
+        assert.is_false(ok)
+        assert.is_true(Promise.isTimeout(reason))
+        ok = Promise.run(function()
+          return (Promise.pawait(Promise.withResolvers():timeout(unit / 100)))
+        end)
+        assert.is_false(ok)
+      end)
+
+      it("is kept going by no timeout", function()
+        Promise.withResolvers():timeout(FAR):catch(note "too late")
+        local start = loop.now()
+        Promise.run()
+        assert.is_true(loop.now() - start < FAR / 2)
+        assert.same({}, log)
+      end)
+
+      it("ends when the last delay is cancelled", function()
+        local far = Promise.delay(FAR)
+        Promise.delay(unit / 100):next(function() far:cancel() end)
+        local start = loop.now()
+        Promise.run()
+        assert.is_true(loop.now() - start < FAR / 2)
+      end)
+
+      it("counts the turns of an interval without a drift", function()
+        Promise.run(function()
+          local start = loop.now()
+          for i in Promise.interval(unit / 50) do
+            log[#log + 1] = i
+            assert.is_true(loop.now() - start >= i * unit / 50 - 1e-9)
+            if i == 4 then break end
+          end
+        end)
+        assert.same({1, 2, 3, 4}, log)
+      end)
+
+      it("moves what waits to the loop that is set next", function()
+        local start = loop.now()
+        Promise.delay(unit / 10):next(note "moved")
+        local other = virtual.new()
+        other.advance(1000)
+        Promise.setLoop(other)
+        other.advance(unit / 10 - (loop.now() - start) - unit / 1000)
+        if loop ~= luv then assert.same({}, log) end
+        other.advance(unit)
+        assert.same({"moved"}, log)
       end)
     end)
 
