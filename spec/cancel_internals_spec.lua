@@ -1295,10 +1295,11 @@ describe("a cancelled call", function()
     call = Promise.spawn(function()
       await(nil)
       for i = 1, 3 do
-        local reason = {i}
-        weak[reason] = true
-        call:cancel(reason)
-        reason = nil
+        do
+          local reason = {i}
+          weak[reason] = true
+          call:cancel(reason)
+        end
         pcall(await, nil)
       end
       return "value"

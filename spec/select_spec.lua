@@ -272,11 +272,9 @@ describe("select", function()
   end)
 
   it("reports no loser whose failure others learn of", function()
-    local p, of_p = pending()
-    local q, of_q = pending()
     for _, first in ipairs {true, false} do
-      p, of_p = pending()
-      q, of_q = pending()
+      local p, of_p = pending()
+      local q, of_q = pending()
       if first then q:catch(pass) end
       local s = Promise.select(ipairs {p, q})
       if not first then q:catch(pass) end

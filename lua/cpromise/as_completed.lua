@@ -34,8 +34,8 @@ local function let_go(completion, i, cancellation)
   return waiter
 end
 
--- Wait till what was cancelled with the loop has ended. Of several failures the
--- first is raised.
+-- Wait till what was cancelled with the loop has ended. Of several failures
+-- the first is raised.
 local function wait_for(waiters)
   local failed
   for _, waiter in ipairs(waiters) do

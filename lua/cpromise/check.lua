@@ -76,8 +76,8 @@ end
 ---@param class string
 ---@param name string  the method's name
 function check.object(self, class, name)
-  local mt = getmetatable(self)
-  if type(self) ~= "userdata" or type(mt) ~= "table" or mt.__name ~= class then
+  local mt = type(self) == "userdata" and getmetatable(self)
+  if type(mt) ~= "table" or mt.__name ~= class then
     raise(1, name, check.expected(class, self))
   end
 end

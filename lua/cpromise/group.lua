@@ -18,8 +18,8 @@ local function rejected(self, reason, promise)
   return self.ended or self:rejected(reason, promise)
 end
 
---- Make a table a group. Its method `rejected(reason, promise)` takes note of a
---- child that was rejected; true: let that be reported.
+--- Make a table a group. Its method `rejected(reason, promise)` takes note of
+--- a child that was rejected; true: let that be reported.
 ---@generic T: table
 ---@param self T
 ---@return T
@@ -51,8 +51,8 @@ function group.fail(self, reason, promise)
   group.cancel_once(self, reason)
 end
 
---- Start `fn(...)` as a child, before those that it spawns itself. In jobs that
---- it runs the group may end.
+--- Start `fn(...)` as a child, before those that it spawns itself. In jobs
+--- that it runs the group may end.
 ---@return Promise
 function group.spawn(self, fn, ...)
   local promise = core.spawnChild(self.group, fn, ...)
@@ -64,8 +64,9 @@ function group.spawn(self, fn, ...)
   return promise
 end
 
--- Wait till no child runs. If the waiting call is cancelled meanwhile, all are
--- asked to end, at once, and it waits on; returns the latest such cancellation.
+-- Wait till no child runs. If the waiting call is cancelled meanwhile, all
+-- are asked to end, at once, and it waits on; returns the latest such
+-- cancellation.
 local function wait(self)
   local cancellation
   local function ask(reason) group.cancel(self, reason) end

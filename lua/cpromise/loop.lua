@@ -79,7 +79,9 @@ end
 -- The loop whose library the program has loaded already.
 local function find_loaded()
   for _, entry in ipairs(known) do
-    if package.loaded[entry.library] then return use(require(entry.module)) end
+    if package.loaded[entry.library] then
+      return use(require(entry.module))
+    end
   end
 end
 

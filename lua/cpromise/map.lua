@@ -1,8 +1,8 @@
 --- A function applied to every element, to so many at once.
 ---
 --- Workers do it, so many at most. Each takes an element, waits for what the
---- function makes of it, and takes the next one. The call of `map` starts them
---- and waits till none runs.
+--- function makes of it, and takes the next one. The call of `map` starts
+--- them and waits till none runs.
 
 local check = require "cpromise.check"
 local core = require "cpromise.core"
@@ -68,7 +68,8 @@ local function apply(job, i, element)
   end
 end
 
--- The first time it awaits whatever it is: so that nothing is called in `map`.
+-- The first time it awaits whatever it is: so that nothing is called in
+-- `map`.
 local function work(job, i, element)
   element = core.await(element)
   while i do

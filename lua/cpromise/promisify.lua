@@ -68,8 +68,9 @@ return function(fn, options)
   end
   local why = check.not_options(options, known)
   if why then check.fail(2, "promisify", why) end
-  options = {
-    cancel = options and options.cancel, dispose = options and options.dispose,
+  local kept = { -- as they are now
+    cancel = options and options.cancel,
+    dispose = options and options.dispose,
   }
-  return function(...) return call(fn, options, ...) end
+  return function(...) return call(fn, kept, ...) end
 end

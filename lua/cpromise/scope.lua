@@ -1,7 +1,7 @@
 --- Structured concurrency: what is spawned in a scope ends before the scope.
 ---
---- `Promise.scope(fn)` runs its body as the first child of a group. A block is
---- in the middle of a call, or of a coroutine: what interrupts that when a
+--- `Promise.scope(fn)` runs its body as the first child of a group. A block
+--- is in the middle of a call, or of a coroutine: what interrupts that when a
 --- child fails is its *body*, here.
 
 local check = require "cpromise.check"

@@ -6,8 +6,8 @@ local loop = require "cpromise.loop"
 
 local time = {}
 
---- An iterator that gives 1, 2, ... each so many seconds after the last one was
---- due. A turn that was missed is left out.
+--- An iterator that gives 1, 2, ... each so many seconds after the last one
+--- was due. A turn that was missed is left out.
 function time.interval(seconds)
   local why = check.not_seconds(seconds) or
     seconds == 0 and "must be greater than zero" or

@@ -1,5 +1,5 @@
---- Ten million timers are armed, and half of them cancelled: the memory in use
---- is that of those which wait.
+--- Ten million timers are armed, and half of them cancelled: the memory in
+--- use is that of those which wait.
 ---
 ---     timers.lua [SCALE]
 
@@ -23,13 +23,14 @@ end
 
 local low, high = math.huge, 0
 for round = 1, rounds do
-  local all = {}
-  for i = 1, burst do
-    all[i] = Promise.delay(duration(i))
-    all[i]:next(fire, leave)
+  do
+    local all = {}
+    for i = 1, burst do
+      all[i] = Promise.delay(duration(i))
+      all[i]:next(fire, leave)
+    end
+    for i = 2, burst, 2 do all[i]:cancel() end
   end
-  for i = 2, burst, 2 do all[i]:cancel() end
-  all = nil
   loop.advance(2)
   collectgarbage()
   local used = collectgarbage "count"

@@ -272,19 +272,19 @@ local function prepare()
       local p, resolve = Promise.withResolvers()
       later(resolve)
       for _ = 1, 9 do keep(p:next(once())) end
-      local made = {}
+      local crowd = {}
       for i = 1, 4 do
-        made[i] = keep(Promise.spawn(function() return await(p) end))
-        made[i + 4] = keep(p:finally(once()))
-        made[i + 8] = keep(p:timeout(5))
-        made[i + 12] = keep(Promise.spawn(function()
+        crowd[i] = keep(Promise.spawn(function() return await(p) end))
+        crowd[i + 4] = keep(p:finally(once()))
+        crowd[i + 8] = keep(p:timeout(5))
+        crowd[i + 12] = keep(Promise.spawn(function()
           pcall(await, p)
           return await(p)
         end))
       end
-      for i = 1, 16, 2 do made[i]:cancel(i) end
+      for i = 1, 16, 2 do crowd[i]:cancel(i) end
       Promise.drain()
-      for i = 1, 16, 3 do made[i]:cancel(-i) end
+      for i = 1, 16, 3 do crowd[i]:cancel(-i) end
       coroutine.wrap(function() pawait(p) end)()
     end,
     function()

@@ -1,7 +1,7 @@
 --- libuv's default loop, through luv.
 ---
---- No handle is ever closed here: luv crashes if the state closes while one is
---- being closed. A timer that is over is stopped, and used again.
+--- No handle is ever closed here: luv crashes if the state closes while one
+--- is being closed. A timer that is over is stopped, and used again.
 ---
 --- Jobs run from an idle handle that exists only while some wait: referenced,
 --- so that the loop lives until they have run, and active, so that it doesn't
