@@ -139,15 +139,14 @@ void cp_args_check_call (lua_State *L, int arg) {
 
 
 void *
-cp_args_check_object (lua_State *L, int arg, int ctxslot, const char *name) {
+cp_args_check_object (lua_State *L, int arg, int class, const char *name) {
   void *object = lua_touserdata(L, arg);
-  int is = 0;
+  const void *mt = NULL;
   if (object != NULL && lua_getmetatable(L, arg)) {
-    lua_getiuservalue(L, CONTEXT, ctxslot);
-    is = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
+    mt = lua_topointer(L, -1);
+    lua_pop(L, 1);
   }
-  if (!is)
+  if (mt == NULL || mt != cp_context(L)->class_mt[class])
     cp_args_type_error(L, arg, name);
   return object;
 }

@@ -52,10 +52,9 @@ static inline void cp_args_check_callable (lua_State *L, int arg) {
     cp_args_check_call(L, arg);
 }
 
-/* Argument 'arg', a userdata with that metatable of the context; raise if it is
-   none. [-0, +0, v] */
+/* Argument 'arg', an object of that class; raise if it is none. [-0, +0, v] */
 void *
-cp_args_check_object (lua_State *L, int arg, int ctxslot, const char *name);
+cp_args_check_object (lua_State *L, int arg, int class, const char *name);
 
 /* The promise that is argument 'arg'; raise if it is none. [-0, +0, v] */
 Promise *cp_args_check_promise (lua_State *L, const Context *ctx, int arg);

@@ -685,8 +685,13 @@ int cp_canAwait (lua_State *L) {
 
 
 void cp_async_check (lua_State *L) {
-  int is_main = lua_pushthread(L);
-  const char *why = refusal(L, cp_context(L), is_main);
+  const Context *ctx = cp_context(L);
+  const char *why;
+  int is_main;
+  if (ctx->driven == L && lua_isyieldable(L))
+    return;
+  is_main = lua_pushthread(L);
+  why = refusal(L, ctx, is_main);
   lua_pop(L, 1);
   if (why != NULL)
     cp_args_raise(L, why);

@@ -60,6 +60,17 @@ typedef struct Queue {
 } Queue;
 
 
+/* Objects that are no promises: line.h, group.h. */
+enum {
+  CLASS_SEMAPHORE,
+  CLASS_CHANNEL,
+  CLASS_EVENT,
+  CLASS_PERMIT,
+  CLASS_GROUP,
+  CLASS_COUNT
+};
+
+
 /*
 ** One context per Lua state: there is no writable static data.  It is the
 ** first upvalue of every function of the library, and its user values hold
@@ -69,6 +80,7 @@ typedef struct Context {
   Queue jobs; /* the microtask queue */
   Queue rejections; /* rejected, and nobody handled them so far */
   const void *promise_mt; /* identity of the metatable of promises */
+  const void *class_mt[CLASS_COUNT]; /* of those of other objects */
   lua_CFunction lua_next; /* Lua's own 'next', which makes no thenable */
   lua_State
     *driven; /* coroutine of the async call, or generator, that runs */
@@ -135,11 +147,8 @@ enum {
   CTX_SYNC,
   CTX_EXPIRE,
   CTX_TIMEOUT_MT, /* metatable of the reasons of timeouts */
-  CTX_SEMAPHORE_MT, /* metatables of those of line.h */
-  CTX_CHANNEL_MT,
-  CTX_EVENT_MT,
-  CTX_PERMIT_MT,
-  CTX_GROUP_MT, /* metatable of groups: group.h */
+  CTX_CLASS, /* the metatables of those classes */
+  CTX_LAST_CLASS = CTX_CLASS + CLASS_COUNT - 1,
   CTX_NODE_MT, /* metatable of nodes that are no promises */
   CTX_AGGREGATE_MT, /* metatable of aggregate errors */
   CTX_CANCELLATION_MT, /* metatable of cancellations */

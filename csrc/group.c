@@ -31,7 +31,7 @@ enum {
 
 
 static Group *check_group (lua_State *L) {
-  return (Group *)cp_args_check_object(L, 1, CTX_GROUP_MT, "group");
+  return (Group *)cp_args_check_object(L, 1, CLASS_GROUP, "group");
 }
 
 
@@ -45,7 +45,7 @@ int cp_group (lua_State *L) {
   cp_node_set(L, 3, GROUP_REJECTED, 2);
   lua_newtable(L);
   lua_setiuservalue(L, 3, GROUP_LIST);
-  lua_getiuservalue(L, CONTEXT, CTX_GROUP_MT);
+  lua_getiuservalue(L, CONTEXT, CTX_CLASS + CLASS_GROUP);
   lua_setmetatable(L, 3);
   return 1;
 }

@@ -27,6 +27,7 @@ typedef struct Place {
   size_t waiting; /* who waits to receive, to acquire, for the event */
   size_t sending; /* who waits to send */
   size_t dead; /* who stands in a line, but waits no longer */
+  unsigned char class; /* what it is */
   unsigned char offered; /* it stands among the offers */
   unsigned char closed;
   unsigned char happened; /* the event */
@@ -156,7 +157,6 @@ static void push_fulfilled (lua_State *L) {
 static void stop_waiting (lua_State *L, int place, int line) {
   take_out(L, place, line);
   cp_node_clear(L, lua_gettop(L), SLOT_SOURCE);
-  cp_node_clear(L, lua_gettop(L), SLOT_VALUE);
   cp_node_at(L, -1)->kind = KIND_PLAIN;
   cp_node_at(L, -1)->flags |= FLAG_RESOLVED;
 }
@@ -189,10 +189,9 @@ static void offer (lua_State *L, Context *ctx, int place) {
 }
 
 
-/* Push the first place that is offered, which is no more then. */
-static void take_offer (lua_State *L, Context *ctx) {
-  int place = lua_gettop(L) + 1;
-  lua_getiuservalue(L, CONTEXT, CTX_OFFERS);
+/* The first place, on the top, is offered no more. */
+static void withdraw (lua_State *L, Context *ctx) {
+  int place = lua_gettop(L);
   place_at(L, place)->offered = 0;
   lua_getiuservalue(L, place, PLACE_NEXT);
   lua_setiuservalue(L, CONTEXT, CTX_OFFERS);
@@ -221,7 +220,7 @@ static void serve_permit (lua_State *L, int place) {
     return;
   idx = lua_gettop(L);
   lua_pushcfunction(L, make_permit);
-  lua_getiuservalue(L, CONTEXT, CTX_PERMIT_MT);
+  lua_getiuservalue(L, CONTEXT, CTX_CLASS + CLASS_PERMIT);
   lua_pushvalue(L, place);
   ok = lua_pcall(L, 2, 1, 0) == LUA_OK; /* if not, memory has run out */
   if (p->state != STATE_PENDING)
@@ -273,32 +272,26 @@ static void serve_receiver (lua_State *L, int place) {
 }
 
 
-static int is_semaphore (lua_State *L, int place) {
-  int is;
-  lua_getmetatable(L, place);
-  lua_getiuservalue(L, CONTEXT, CTX_SEMAPHORE_MT);
-  is = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return is;
-}
-
-
 void cp_line_serve (lua_State *L, Context *ctx) {
   int place = lua_gettop(L) + 1;
   const Place *self;
   int more;
-  take_offer(L, ctx);
+  lua_getiuservalue(L, CONTEXT, CTX_OFFERS);
   self = place_at(L, place);
-  if (is_semaphore(L, place)) {
+  if (self->class == CLASS_SEMAPHORE) {
     serve_permit(L, place);
-    more = self->room > 0;
+    more = self->waiting > 0 && self->room > 0;
   }
   else {
     serve_receiver(L, place);
-    more = self->held > 0 || self->closed;
+    more = self->waiting > 0 && (self->held > 0 || self->closed);
   }
-  if (more && self->waiting > 0)
-    offer(L, ctx, place);
+  lua_settop(L, place);
+  if (!more || ctx->offers > 1) { /* it is the turn of another */
+    withdraw(L, ctx);
+    if (more)
+      offer(L, ctx, place);
+  }
   lua_settop(L, place - 1);
 }
 
@@ -312,11 +305,12 @@ void cp_line_serve (lua_State *L, Context *ctx) {
 */
 
 /* Push a new place with that metatable. */
-static Place *push_place (lua_State *L, int ctxslot, size_t room) {
+static Place *push_place (lua_State *L, int class, size_t room) {
   Place *place = (Place *)lua_newuserdatauv(L, sizeof(Place), PLACE_SLOTS);
   memset(place, 0, sizeof(*place));
   place->room = room;
-  lua_getiuservalue(L, CONTEXT, ctxslot);
+  place->class = (unsigned char)class;
+  lua_getiuservalue(L, CONTEXT, CTX_CLASS + class);
   lua_setmetatable(L, -2);
   return place;
 }
@@ -343,20 +337,20 @@ static size_t check_count (lua_State *L, lua_Number least) {
 
 
 int cp_semaphore (lua_State *L) {
-  push_place(L, CTX_SEMAPHORE_MT, check_count(L, 1));
+  push_place(L, CLASS_SEMAPHORE, check_count(L, 1));
   return 1;
 }
 
 
 int cp_channel (lua_State *L) {
   size_t capacity = lua_isnoneornil(L, 1) ? 0 : check_count(L, 0);
-  push_place(L, CTX_CHANNEL_MT, capacity);
+  push_place(L, CLASS_CHANNEL, capacity);
   return 1;
 }
 
 
 int cp_event (lua_State *L) {
-  push_place(L, CTX_EVENT_MT, 0);
+  push_place(L, CLASS_EVENT, 0);
   return 1;
 }
 
@@ -372,7 +366,7 @@ int cp_event (lua_State *L) {
 static int acquire (lua_State *L) {
   Context *ctx = cp_context(L);
   Place *self =
-    (Place *)cp_args_check_object(L, 1, CTX_SEMAPHORE_MT, "semaphore");
+    (Place *)cp_args_check_object(L, 1, CLASS_SEMAPHORE, "semaphore");
   lua_settop(L, 1);
   push_waiter(L, KIND_WAITER, LINE_WAITERS);
   self->waiting++;
@@ -388,7 +382,7 @@ static int acquire (lua_State *L) {
 static int release (lua_State *L) {
   Context *ctx = cp_context(L);
   Place *semaphore;
-  cp_args_check_object(L, 1, CTX_PERMIT_MT, "permit");
+  cp_args_check_object(L, 1, CLASS_PERMIT, "permit");
   lua_settop(L, 1);
   if (lua_getiuservalue(L, 1, 1) == LUA_TNIL)
     return 0;
@@ -463,8 +457,7 @@ static int is_closed (lua_State *L) {
 
 static int channel_send (lua_State *L) {
   Context *ctx = cp_context(L);
-  Place *self =
-    (Place *)cp_args_check_object(L, 1, CTX_CHANNEL_MT, "channel");
+  Place *self = (Place *)cp_args_check_object(L, 1, CLASS_CHANNEL, "channel");
   if (lua_isnoneornil(L, 2))
     cp_args_error(L, 2, "nil is the end of a channel, send something else");
   if (self->closed)
@@ -521,7 +514,7 @@ static void push_received (lua_State *L) {
 
 
 static int channel_receive (lua_State *L) {
-  cp_args_check_object(L, 1, CTX_CHANNEL_MT, "channel");
+  cp_args_check_object(L, 1, CLASS_CHANNEL, "channel");
   lua_settop(L, 1);
   push_received(L);
   cp_host_wake(L, cp_context(L));
@@ -531,8 +524,7 @@ static int channel_receive (lua_State *L) {
 
 static int channel_close (lua_State *L) {
   Context *ctx = cp_context(L);
-  Place *self =
-    (Place *)cp_args_check_object(L, 1, CTX_CHANNEL_MT, "channel");
+  Place *self = (Place *)cp_args_check_object(L, 1, CLASS_CHANNEL, "channel");
   lua_settop(L, 2);
   if (self->closed)
     return 0;
@@ -548,7 +540,7 @@ static int channel_close (lua_State *L) {
 
 /* The step of a generic 'for'. */
 static int channel_step (lua_State *L) {
-  cp_args_check_object(L, 1, CTX_CHANNEL_MT, "channel");
+  cp_args_check_object(L, 1, CLASS_CHANNEL, "channel");
   cp_async_check(L);
   lua_settop(L, 1);
   push_received(L);
@@ -580,7 +572,7 @@ const luaL_Reg cp_channel_metamethods[] = {
 */
 
 static int event_wait (lua_State *L) {
-  Place *self = (Place *)cp_args_check_object(L, 1, CTX_EVENT_MT, "event");
+  Place *self = (Place *)cp_args_check_object(L, 1, CLASS_EVENT, "event");
   lua_settop(L, 1);
   if (self->happened)
     push_fulfilled(L);
@@ -593,7 +585,7 @@ static int event_wait (lua_State *L) {
 
 
 static int event_set (lua_State *L) {
-  Place *self = (Place *)cp_args_check_object(L, 1, CTX_EVENT_MT, "event");
+  Place *self = (Place *)cp_args_check_object(L, 1, CLASS_EVENT, "event");
   Promise *p;
   lua_settop(L, 1);
   self->happened = 1;
@@ -610,7 +602,7 @@ static int event_set (lua_State *L) {
 
 
 static int event_clear (lua_State *L) {
-  Place *self = (Place *)cp_args_check_object(L, 1, CTX_EVENT_MT, "event");
+  Place *self = (Place *)cp_args_check_object(L, 1, CLASS_EVENT, "event");
   self->happened = 0;
   return 0;
 }

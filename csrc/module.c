@@ -257,9 +257,11 @@ static void fill_context (lua_State *L, int context) {
 
 /* Keep a new metatable of that name, with those methods and metamethods (or
    NULL), in the context; leave the table of methods on the top. */
-static void set_class (lua_State *L, int context, int slot, const char *name,
+static void set_class (lua_State *L, int context, int class, const char *name,
   const luaL_Reg *methods, const luaL_Reg *meta) {
   lua_newtable(L);
+  ((Context *)lua_touserdata(L, context))->class_mt[class] =
+    lua_topointer(L, -1);
   lua_pushstring(L, name);
   lua_setfield(L, -2, "__name");
   if (meta != NULL)
@@ -270,25 +272,25 @@ static void set_class (lua_State *L, int context, int slot, const char *name,
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "__index");
   lua_insert(L, -2);
-  lua_setiuservalue(L, context, slot);
+  lua_setiuservalue(L, context, CTX_CLASS + class);
 }
 
 
 /* The objects of line.h; leaves the table of the methods of semaphores on the
    top. */
 static void fill_lines (lua_State *L, int context) {
-  set_class(L, context, CTX_PERMIT_MT, "permit", NULL, cp_permit_metamethods);
+  set_class(L, context, CLASS_PERMIT, "permit", NULL, cp_permit_metamethods);
   set_class(L,
     context,
-    CTX_CHANNEL_MT,
+    CLASS_CHANNEL,
     "channel",
     cp_channel_methods,
     cp_channel_metamethods);
-  set_class(L, context, CTX_EVENT_MT, "event", cp_event_methods, NULL);
-  set_class(L, context, CTX_GROUP_MT, "group", NULL, NULL);
+  set_class(L, context, CLASS_EVENT, "event", cp_event_methods, NULL);
+  set_class(L, context, CLASS_GROUP, "group", NULL, NULL);
   lua_pop(L, 4);
   set_class(
-    L, context, CTX_SEMAPHORE_MT, "semaphore", cp_semaphore_methods, NULL);
+    L, context, CLASS_SEMAPHORE, "semaphore", cp_semaphore_methods, NULL);
 }
 
 

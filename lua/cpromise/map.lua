@@ -28,54 +28,46 @@ local function wait_for_turn(job)
   end
 end
 
-local function end_turn(job)
-  job.taking = false
-  if job.turn then
-    job.turn = nil
-    job.give_turn()
-  end
+local function give_turn(job)
+  job.turn = nil
+  job.give_turn()
 end
 
 -- Take the next element: its index and itself, or nothing at the end. If the
 -- iterator raises, all workers are cancelled.
 local function take(job)
-  wait_for_turn(job)
+  if job.taking then wait_for_turn(job) end
   if job.cancellation or job.exhausted then return end
   job.taking = true
   local more, element = job.step()
-  end_turn(job)
+  job.taking = false
+  if job.turn then give_turn(job) end
   if not more then
     job.exhausted = true
     return
   end
-  local i = job.results.n + 1
-  job.results.n = i
+  local results = job.results
+  local i = results.n + 1
+  results.n = i
   return i, element
 end
 
--- Whether a value may be something to wait for.
-local function is_object(v)
-  local kind = type(v)
-  return kind == "table" or kind == "userdata"
-end
-
-local function apply(job, i, element)
-  local result = core.await(job.fn(element, i))
-  job.results[i] = result
+local function tell_progress(job)
   job.done = job.done + 1
-  if job.progress then
-    job.progress(job.done, job.exhausted and job.results.n or job.expected)
-  end
+  job.progress(job.done, job.exhausted and job.results.n or job.expected)
 end
 
--- The first time it awaits whatever it is: so that nothing is called in
--- `map`.
+-- The first time it awaits whatever it is: so that nothing is called in `map`;
+-- later only what may be something to wait for.
 local function work(job, i, element)
-  element = core.await(element)
+  local await, fn, results = core.await, job.fn, job.results
+  element = await(element)
   while i do
-    apply(job, i, element)
+    results[i] = await(fn(element, i))
+    if job.progress then tell_progress(job) end
     i, element = take(job)
-    if is_object(element) then element = core.await(element) end
+    local kind = type(element)
+    if kind == "table" or kind == "userdata" then element = await(element) end
   end
 end
 
