@@ -141,7 +141,9 @@ describe("a crowd", function()
       local stay = {}
       for i = 1, 12 do stay[i] = p:next(pass) end
       local function round()
-        for _ = 1, 300 do make(p, never):cancel() end
+        local made = {}
+        for i = 1, 300 do made[i] = make(p, never) end
+        for i = 1, 300 do made[i]:cancel() end
         drain()
         loop.advance(2000)
         helper.collect()
