@@ -229,6 +229,20 @@ describe("a crowd", function()
     end
   end)
 
+  it("knows with what a handler of finally in it has asked", function()
+    local p, resolve = Promise.withResolvers()
+    local made = {}
+    for i = 1, 12 do
+      made[i] = p:finally(function()
+        assert.is_true(made[i]:cancel(i))
+        assert.is_false(made[i]:cancel(-i))
+      end)
+    end
+    resolve "value"
+    drain()
+    for i = 1, 12 do assert.equal(i, select(2, made[i]:status()).reason) end
+  end)
+
   it("waits for what the handler of a finally returned", function()
     local gate, open = Promise.withResolvers()
     local made = {}
