@@ -1056,13 +1056,14 @@ describe("a cancelled async call", function()
   end)
 
   it("gets it at its first await if it starts late", function()
-    local late
+    local late, known
     local p, state = pending()
     local reached = false
     local function deep(n)
       if n > 0 then return Promise.spawn(deep, n - 1) end
       late = Promise.spawn(function()
         reached = "before"
+        known = Promise.cancelled().reason
         await(p)
         reached = "after"
       end)
@@ -1073,6 +1074,7 @@ describe("a cancelled async call", function()
     deep(30)
     assert.equal("why", cancellation_of(late).reason)
     assert.equal("before", reached)
+    assert.equal("why", known)
     assert.equal("why", state.cancelled.reason)
   end)
 
