@@ -137,18 +137,25 @@ describe("a crowd", function()
     end)
 
     it("keeps nothing of those that leave: " .. kind, function()
-      local p, resolve = Promise.withResolvers()
-      local stay = {}
-      for i = 1, 12 do stay[i] = p:next(pass) end
-      local function round()
-        for _ = 1, 300 do make(p, never):cancel() end
+      local function round(p)
+        local made = {}
+        for i = 1, 300 do made[i] = make(p, never) end
+        for i = 1, 300 do made[i]:cancel() end
         drain()
         loop.advance(2000)
-        helper.collect()
       end
-      round()
+      local function crowd()
+        local p, resolve = Promise.withResolvers()
+        local stay = {}
+        for i = 1, 12 do stay[i] = p:next(pass) end
+        return p, resolve, stay
+      end
+      local p, resolve, stay = crowd()
+      round(crowd())
+      helper.collect()
       local before = collectgarbage "count"
-      for _ = 1, 4 do round() end
+      for _ = 1, 4 do round(p) end
+      helper.collect()
       assert.is_true(collectgarbage "count" - before < 10)
       resolve(1)
       for i = 1, 12 do assert.same({"fulfilled", 1}, {outcome(stay[i])}) end
@@ -225,6 +232,20 @@ describe("a crowd", function()
         assert.same({"rejected", "reason"}, {cleanups[i]:status()})
       end
     end
+  end)
+
+  it("knows with what a handler of finally in it has asked", function()
+    local p, resolve = Promise.withResolvers()
+    local made = {}
+    for i = 1, 12 do
+      made[i] = p:finally(function()
+        assert.is_true(made[i]:cancel(i))
+        assert.is_false(made[i]:cancel(-i))
+      end)
+    end
+    resolve "value"
+    drain()
+    for i = 1, 12 do assert.equal(i, select(2, made[i]:status()).reason) end
   end)
 
   it("waits for what the handler of a finally returned", function()

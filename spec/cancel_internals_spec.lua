@@ -5,6 +5,7 @@ local Promise = require "cpromise"
 local alloc = require "support.alloc"
 local core = require "cpromise.core"
 local helper = require "spec.helper"
+local virtual = require "cpromise.loop.virtual"
 
 local await, pawait = Promise.await, Promise.pawait
 local drain, outcome = helper.drain, helper.outcome
@@ -299,6 +300,14 @@ describe("who waits without a place in a ring", function()
       resolve "value"
     end)
     assert.equal("value", await(p))
+    assert.same({}, reports(function()
+      local r, _, reject = Promise.withResolvers()
+      Promise.queueMicrotask(function()
+        Promise.shield(r):cancel()
+        reject "seen"
+      end)
+      assert.same({false, "seen"}, {pcall(await, r)})
+    end))
     local q = Promise.withResolvers()
     assert.has_error(function() await(q) end)
     q:next(never):cancel()
@@ -492,6 +501,22 @@ describe("a hook", function()
     resolve(5)
     drain()
     assert.is_true(is_cancelled(waits))
+  end)
+
+  it("finds rejected what had none, and follows nothing of ours", function()
+    local log = {}
+    local called = Promise.resolve {next = pass}
+    drain()
+    local queued = Promise.resolve {next = never}
+    local p, _, _, onCancel = Promise.withResolvers()
+    local last, _, _, onCancelLast = Promise.withResolvers()
+    onCancel(function()
+      log = {(called:status()), (queued:status()), (last:status())}
+    end)
+    onCancelLast(pass)
+    Promise.all({p, called, queued, last}):cancel()
+    assert.same({"rejected", "rejected", "pending"}, log)
+    drain()
   end)
 
   it("can't settle what has been asked with it", function()
@@ -1263,15 +1288,110 @@ describe("a cancelled call", function()
   it("that was asked, and follows, is taken for a call that was", function()
     local call = Promise.spawn(function()
       pcall(await, Promise.withResolvers())
+      pcall(await, Promise.withResolvers())
       return gate
     end)
     local w = call:next(never)
-    w:cancel "of the body"
+    assert.is_true(w:cancel "first")
+    drain()
+    assert.is_true(call:cancel "second")
     drain()
     open "value"
     drain()
     assert.same({"fulfilled", "value"}, {call:status()})
-    assert.equal("of the body", select(2, w:status()).reason)
+    assert.equal("second", select(2, w:status()).reason)
+  end)
+
+  --- Makers of what waits for p.
+  local waiting = {
+    next = function(p) return p:next(never) end,
+    finally = function(p) return p:finally(pass) end,
+    call = function(p) return Promise.spawn(function() await(p) end) end,
+    all = function(p) return Promise.all {p} end,
+    timeout = function(p) return p:timeout(1000) end,
+  }
+  for name, make in pairs(waiting) do
+    it("that hangs is left by a second request, if others wait: " .. name,
+      function()
+        Promise.setLoop(virtual.new())
+        local call = Promise.spawn(function()
+          pcall(await, Promise.withResolvers())
+          await(gate)
+          return "value"
+        end)
+        local w = make(call)
+        assert.is_true(w:cancel "first")
+        drain()
+        assert.equal("pending", w:status())
+        local other = call:next(pass)
+        assert.is_true(w:cancel "second")
+        drain()
+        assert.is_true(is_cancelled(w))
+        assert.equal("pending", gate:status())
+        open()
+        assert.same({"fulfilled", "value"}, {outcome(other)})
+        Promise.setLoop(nil)
+      end)
+  end
+
+  it("from a scope inside yields to others", function()
+    local reasons = {}
+    local call = Promise.spawn(function()
+      await(nil)
+      core.interrupt(core.running(), "inside")
+      reasons[1] = Promise.cancelled().reason
+      await(gate)
+    end)
+    local w = Promise.all {call}
+    w:catch(pass)
+    helper.after_jobs(1, function()
+      assert.is_true(call:cancel "outside")
+      assert.is_false(call:cancel "again")
+    end)
+    drain()
+    assert.equal("inside", reasons[1])
+    assert.equal("outside", select(2, call:status()).reason)
+  end)
+
+  it("from a scope inside is raised if there is no other", function()
+    local call = Promise.spawn(function()
+      await(nil)
+      core.interrupt(core.running(), "inside")
+      await(1)
+    end)
+    drain()
+    assert.equal("inside", select(2, call:status()).reason)
+  end)
+
+  it("from a scope inside is withdrawn", function()
+    local c = core.cancellation "inside"
+    local seen = {}
+    local call = Promise.spawn(function()
+      await(nil)
+      local before = core.interrupt(core.running(), c)
+      seen[1] = Promise.cancelled()
+      core.withdraw(core.running(), c, before)
+      seen[2] = Promise.cancelled() == nil
+      return await "value"
+    end)
+    assert.same({"fulfilled", "value"}, {outcome(call)})
+    assert.equal(c, seen[1])
+    assert.is_true(seen[2])
+  end)
+
+  it("is not withdrawn if another one has come", function()
+    local c = core.cancellation "inside"
+    local call
+    call = Promise.spawn(function()
+      await(nil)
+      local before = core.interrupt(core.running(), c)
+      call:cancel "outside"
+      core.withdraw(core.running(), c, before)
+      assert(Promise.cancelled().reason == "outside")
+      await "value"
+    end)
+    drain()
+    assert.equal("outside", select(2, call:status()).reason)
   end)
 
   it("gives what it was asked with last to a finally", function()

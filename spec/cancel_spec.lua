@@ -170,6 +170,17 @@ describe("cancel", function()
       end)
   end
 
+  it("leaves what others wait for handled, behind a shield", function()
+    local reports = helper.unhandled(function()
+      local p, state = pending()
+      p:catch(function() end)
+      Promise.shield(p):cancel()
+      helper.drain()
+      state.reject "boom"
+    end)
+    assert.same({}, reports)
+  end)
+
   it("leaves what others wait for handled", function()
     local reports = helper.unhandled(function()
       local p, state = pending()
@@ -906,6 +917,42 @@ describe("a cancelled async call", function()
     assert.same({"fulfilled", false, 2}, {helper.outcome(q)})
   end)
 
+  it("is found by Promise.cancelled, delivered or not", function()
+    local seen, thrown = {}, nil
+    local q
+    q = Promise.spawn(function()
+      seen[1] = {Promise.cancelled()}
+      await(1)
+      q:cancel "first"
+      seen[2] = Promise.cancelled().reason
+      local _, c = pcall(await, 1)
+      thrown = c
+      seen[3] = Promise.cancelled()
+      pcall(await, pending())
+      seen[4] = Promise.cancelled().reason
+    end)
+    helper.drain()
+    assert.is_true(q:cancel "second")
+    assert.is_nil(Promise.cancelled()) -- outside of the call
+    assert.equal("fulfilled", (helper.outcome(q)))
+    assert.same({{}, "first", thrown, "second"}, seen)
+  end)
+
+  it("is not that of another call for Promise.cancelled", function()
+    local inner, handler
+    local q = Promise.spawn(function()
+      pcall(await, pending())
+      await(Promise.spawn(function() inner = {Promise.cancelled()} end))
+      await(Promise.resolve():next(function()
+        handler = {Promise.cancelled()}
+      end))
+    end)
+    q:cancel()
+    helper.drain()
+    assert.same({}, inner)
+    assert.same({}, handler)
+  end)
+
   it("is never caught by pawait", function()
     for _, value in ipairs {
       1, Promise.resolve(1), (pending()), {next = print},
@@ -1009,13 +1056,14 @@ describe("a cancelled async call", function()
   end)
 
   it("gets it at its first await if it starts late", function()
-    local late
+    local late, known
     local p, state = pending()
     local reached = false
     local function deep(n)
       if n > 0 then return Promise.spawn(deep, n - 1) end
       late = Promise.spawn(function()
         reached = "before"
+        known = Promise.cancelled().reason
         await(p)
         reached = "after"
       end)
@@ -1026,6 +1074,7 @@ describe("a cancelled async call", function()
     deep(30)
     assert.equal("why", cancellation_of(late).reason)
     assert.equal("before", reached)
+    assert.equal("why", known)
     assert.equal("why", state.cancelled.reason)
   end)
 

@@ -313,6 +313,22 @@ describe("an aggregate that follows a thenable", function()
   end
 end)
 
+describe("the functions that a thenable got", function()
+  it("act once, also from the getter of what they resolve with", function()
+    local object
+    local p = Promise.resolve {next = function(_, resolve, reject)
+      object = setmetatable({}, {__index = function()
+        resolve "inside"
+        reject "inside"
+      end})
+      resolve(object)
+    end}
+    local state, value = helper.outcome(p)
+    assert.equal("fulfilled", state)
+    assert.equal(object, value)
+  end)
+end)
+
 describe("a promise that has settled", function()
   it("keeps the jobs of elements whose aggregate has failed", function()
     local p = Promise.resolve(1)
@@ -403,6 +419,16 @@ describe("a loop that is set", function()
     local p = Promise.try(error, "reported")
     assert.equal(1, woken())
     p:catch(ignore)
+    helper.drain()
+  end)
+
+  it("hears of many jobs now and then", function()
+    local new, woken = loop()
+    Promise.setLoop(new)
+    local before = woken()
+    for _ = 1, 1000 do Promise.queueMicrotask(ignore) end
+    local times = woken() - before
+    assert.is_true(times >= 1 and times < 15)
     helper.drain()
   end)
 

@@ -146,6 +146,29 @@ describe("garbage", function()
     end)
   end
 
+  for _, drains in ipairs {true, false} do
+    it("includes what was cancelled with a promise" ..
+      (drains and " by hooks that drain" or ""), function()
+      local alive, kept = survives(function()
+        local list, hooks = {}, 0
+        for i = 1, 3 do
+          local onCancel, _
+          list[i], _, _, onCancel = Promise.withResolvers()
+          onCancel(function()
+            hooks = hooks + 1
+            if drains then Promise.drain() end
+          end)
+        end
+        Promise.all(list):cancel()
+        assert(hooks == 3)
+        Promise.drain()
+        return list[2], list[1]
+      end)
+      assert.is_false(alive)
+      assert.equal("rejected", kept[1]:status())
+    end)
+  end
+
   it("includes the rest of a chain that has settled", function()
     local head = Promise.resolve(1)
     local derived = survives(function()
