@@ -670,9 +670,11 @@ int cp_cancelled (lua_State *L) {
   const Promise *call = push_call(L);
   int top = lua_gettop(L);
   if (call == NULL || !(call->flags & FLAG_CARRIER))
-    return 0;
-  lua_getiuservalue(L, top, SLOT_SOURCE);
-  lua_getiuservalue(L, top + 1, SLOT_VALUE);
+    lua_pushnil(L);
+  else {
+    lua_getiuservalue(L, top, SLOT_SOURCE);
+    lua_getiuservalue(L, top + 1, SLOT_VALUE);
+  }
   return 1;
 }
 

@@ -97,10 +97,59 @@ describe("a semaphore", function()
       {status(p), status(q), status(r)})
   end)
 
-  it("fulfils with one function", function()
-    local results = table.pack(helper.outcome(Promise.semaphore(1):acquire()))
+  it("fulfils with a permit that can be called, once or more", function()
+    local semaphore = Promise.semaphore(1)
+    local results = table.pack(helper.outcome(semaphore:acquire()))
     assert.equal(2, results.n)
-    assert.is_function(results[2])
+    assert.matches("^permit: ", tostring(results[2]))
+    results[2]()
+    results[2]()
+    assert.equal(1, count_free(semaphore))
+  end)
+
+  it("gets a permit back at the end of a block, by an error too", function()
+    local semaphore = Promise.semaphore(1)
+    local p = Promise.spawn(function()
+      local _ <close> = Promise.await(semaphore:acquire())
+      error("in the critical section", 0)
+    end)
+    assert.same({"rejected", "in the critical section"},
+      {helper.outcome(p)})
+    assert.equal(1, count_free(semaphore))
+  end)
+
+  it("holds a permit while a function runs, and what it returns settles",
+    function()
+      local semaphore = Promise.semaphore(1)
+      local gate, open = Promise.withResolvers()
+      local p = semaphore:with(function(a, b)
+        return gate, a, b
+      end, 1, 2)
+      local q = semaphore:with(function(...) return ... end, nil, 2)
+      Promise.drain()
+      assert.equal(0, count_free(semaphore))
+      assert.equal("pending", (q:status()))
+      open("opened", 3)
+      assert.same({"fulfilled", "opened", 3}, {helper.outcome(p)})
+      assert.same({"fulfilled", nil, 2}, {helper.outcome(q)})
+      assert.equal(1, count_free(semaphore))
+    end)
+
+  it("gets back what `with` held when that is cancelled or fails", function()
+    local semaphore = Promise.semaphore(1)
+    local waiting = Promise.new(function() end)
+    local p = semaphore:with(function() return waiting end)
+    local q = semaphore:with(function() error("never", 0) end)
+    local r = semaphore:with(function() error("at once", 0) end)
+    Promise.drain()
+    assert.is_true(q:cancel())
+    assert.is_true(p:cancel())
+    r:catch(function() end)
+    Promise.drain()
+    assert.is_true(Promise.isCancelled(select(2, p:status())))
+    assert.is_true(Promise.isCancelled(select(2, waiting:status())))
+    assert.same({"rejected", "at once"}, {r:status()})
+    assert.equal(1, count_free(semaphore))
   end)
 
   it("gives a permit that is released to the next who waits", function()
@@ -338,7 +387,7 @@ describe("a cancelled wait for a permit", function()
       Promise.drain()
       release()
       Promise.drain()
-      assert.is_function(took)
+      assert.matches("^permit: ", tostring(took))
     end)
   end
 
@@ -413,8 +462,13 @@ describe("wrong arguments of semaphores", function()
 
   it("raise for a call without self", function()
     local semaphore = Promise.semaphore(1)
-    assert.equal("bad argument #1 to 'acquire' (semaphore expected, got nil)",
+    assert.equal(
+      "bad argument #1 to 'acquire' (semaphore expected, got no value)",
       helper.raised(function() semaphore.acquire() end))
+    assert.equal("bad argument #1 to 'with' (callable expected, got nil)",
+      helper.raised(function() semaphore:with() end))
+    assert.equal("bad argument #1 to 'with' (semaphore expected, got table)",
+      helper.raised(function() semaphore.with({}, print) end))
     assert.equal(
       "bad argument #1 to 'acquire' (semaphore expected, got FILE*)",
       helper.raised(function() semaphore.acquire(io.stdout) end))
