@@ -447,3 +447,55 @@ describe("wrong arguments of channels", function()
     end)
   end
 end)
+
+describe("a channel that is closed with a reason", function()
+  it("gives that as an error after what was sent before", function()
+    local channel = Promise.channel(2)
+    channel:send(1)
+    channel:send(2)
+    channel:close "broken"
+    assert.same({"fulfilled", 1}, {helper.outcome(channel:receive())})
+    assert.same({"fulfilled", 2}, {helper.outcome(channel:receive())})
+    for _ = 1, 2 do
+      assert.same({"rejected", "broken"},
+        {helper.outcome(channel:receive())})
+    end
+  end)
+
+  it("gives it to those who wait, and those who send", function()
+    local channel = Promise.channel()
+    local p, q = channel:receive(), channel:receive()
+    channel:close "broken"
+    assert.same({"rejected", "broken"}, {helper.outcome(p)})
+    assert.same({"rejected", "broken"}, {helper.outcome(q)})
+    assert.same({"rejected", "broken"}, {helper.outcome(channel:send(1))})
+  end)
+
+  it("raises it in a loop", function()
+    local channel = Promise.channel(1)
+    local seen = {}
+    channel:send "last"
+    channel:close {code = 7}
+    local p = Promise.spawn(function()
+      for v in channel do seen[#seen + 1] = v end
+    end)
+    local state, reason = helper.outcome(p)
+    assert.same({"rejected", 7}, {state, reason.code})
+    assert.same({"last"}, seen)
+  end)
+
+  it("keeps the first", function()
+    local channel = Promise.channel()
+    channel:close()
+    channel:close "too late"
+    assert.same({"fulfilled"}, {helper.outcome(channel:receive())})
+  end)
+
+  it("lets senders that wait be received", function()
+    local channel = Promise.channel()
+    local sent = channel:send "kept"
+    channel:close "broken"
+    assert.same({"fulfilled", "kept"}, {helper.outcome(channel:receive())})
+    assert.same({"fulfilled"}, {helper.outcome(sent)})
+  end)
+end)

@@ -64,7 +64,9 @@ local function work(job, i, element)
   element = await(element)
   while i do
     results[i] = await(fn(element, i))
-    if job.progress and not job.cancellation then tell_progress(job) end
+    if job.progress and not job.cancellation then
+      tell_progress(job)
+    end
     i, element = take(job)
     local kind = type(element)
     if kind == "table" or kind == "userdata" then element = await(element) end
