@@ -205,7 +205,7 @@ int cp_ask_derived (Walk *w, Promise *p) {
 
 
 /* A 'finally' whose turn is near: let it, or the seat on which it waits, take
-   the carrier for what it waited for, unless that has failed. */
+   the carrier for what it waited for, if that has fulfilled. */
 static void divert (Walk *w, Promise *p) {
   lua_State *L = w->L;
   int idx = lua_gettop(L) + 1;
@@ -219,7 +219,8 @@ static void divert (Walk *w, Promise *p) {
     lua_insert(L, idx);
   }
   /* stack: the object whose turn it is; what it reacts to, or nil */
-  if (lua_isnil(L, idx + 1) || !cp_cancel_is_failure(L, idx + 1)) {
+  if (lua_isnil(L, idx + 1) ||
+      cp_node_at(L, idx + 1)->state == STATE_FULFILLED) {
     cp_node_set(L, idx, SLOT_SOURCE, place_of(w, w->own));
     (seat != NULL ? seat : p)->flags |= FLAG_DIVERTED;
   }

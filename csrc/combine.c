@@ -177,6 +177,21 @@ static void report_failure (lua_State *L) {
 }
 
 
+/* Whether the failure of this element is that of the promise at 'outcome': the
+   same promise, or the same object. */
+static int is_same_failure (lua_State *L, int outcome) {
+  int same = lua_rawequal(L, outcome, AT_SOURCE);
+  if (!same && cp_cancel_is_failure(L, outcome)) {
+    lua_getiuservalue(L, outcome, SLOT_VALUE);
+    lua_getiuservalue(L, AT_SOURCE, SLOT_VALUE);
+    same = !lua_isstring(L, -1) && !lua_isnoneornil(L, -1) &&
+           !lua_isboolean(L, -1) && lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+  }
+  return same;
+}
+
+
 /* An element of an aggregate that is to end has had its turn: see cancel.h.
    The first failure is its reason, unless it has chosen already. */
 static void
@@ -184,7 +199,11 @@ end_element (lua_State *L, const Promise *node, Promise *aggregate) {
   int outcome = lua_gettop(L) + 1;
   if (!(node->flags & FLAG_PLAIN) && cp_cancel_is_failure(L, AT_SOURCE)) {
     lua_getiuservalue(L, AT_AGGREGATE, SLOT_SOURCE);
-    if (aggregate->flags & FLAG_DIVERTED || cp_cancel_is_failure(L, outcome))
+    if (is_same_failure(L, outcome)) {
+      /* it is told of already */
+    }
+    else if (aggregate->flags & FLAG_DIVERTED ||
+             cp_cancel_is_failure(L, outcome))
       report_failure(L);
     else
       cp_node_set(L, AT_AGGREGATE, SLOT_SOURCE, AT_SOURCE);

@@ -361,17 +361,19 @@ static int reject_later (lua_State *L) {
 /* One that was asked to end, or that follows for a call which was: it holds the
    carrier. */
 static Outcome run_carrying (lua_State *L, Promise *node) {
-  const Promise *source = cp_node_at(L, AT_SOURCE);
+  Outcome outcome;
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
   if (node->flags & FLAG_CANCELLED) {
     cp_cancel_push_outcome(L, AT_SOURCE, AT_WORK);
     cp_promise_copy(L, node, AT_NODE, AT_WORK + 1);
     return SETTLED;
   }
-  cp_promise_copy(L, node, AT_NODE, AT_SOURCE);
-  if (source->state == STATE_FULFILLED)
+  outcome = cp_resolve_as(L, node, AT_NODE, AT_SOURCE);
+  if (outcome == LEFT) /* it follows a thenable */
+    node->flags &= (unsigned short)~FLAG_CARRIER;
+  else if (node->state == STATE_FULFILLED)
     cp_node_set(L, AT_NODE, SLOT_SOURCE, AT_WORK);
-  return SETTLED;
+  return outcome;
 }
 
 

@@ -18,15 +18,14 @@ local function HostEnqueuePromiseJob(job)
   table.insert(jobs, job)
 end
 
--- As the event loop of HTML has it, 8.1.6.4.
+-- As the event loop of HTML has it, 8.1.6.4; but one that is handled stays in
+-- the list, and is skipped: it may not be so in the end.
 local function HostPromiseRejectionTracker(promise, operation)
-  if operation == "reject" then
-    table.insert(rejected, promise)
-  else
-    for i, other in ipairs(rejected) do
-      if other == promise then table.remove(rejected, i) break end
-    end
+  if operation == "handle" then return end
+  for _, other in ipairs(rejected) do
+    if other == promise then return end
   end
+  table.insert(rejected, promise)
 end
 
 local function HostReportError(reason)
@@ -40,7 +39,10 @@ local function notify_about_rejected_promises()
   rejected = {}
   for _, promise in ipairs(list) do
     local reason = promise.PromiseResult
-    if hook and not IsCancellation(reason) then hook(reason, promise) end
+    if hook and not promise.PromiseIsHandled and
+        not IsCancellation(reason) then
+      hook(reason, promise)
+    end
   end
 end
 
@@ -73,7 +75,7 @@ end
 -- A waiter is a record of the promise that is waited for. It stands in that
 -- one's list PromiseWaiters, and is the PromiseWaiter of the one that waits;
 -- those of an aggregate's elements are its PromiseElements. What a pending
--- promise does when it is cancelled is its PromiseCancel.
+-- promise does when it is asked to end is its PromiseAsk.
 
 local cancellation_metatable = {__name = "Cancellation"}
 
@@ -88,7 +90,8 @@ local function Cancellation(reason)
 end
 
 local function NewWaiter(promise)
-  local waiter = {Promise = promise, HasLeft = false}
+  local isPending = promise.PromiseState == "pending"
+  local waiter = {Promise = promise, HasLeft = false, IsEarly = isPending}
   table.insert(promise.PromiseWaiters, waiter)
   return waiter
 end
@@ -100,57 +103,77 @@ local function IsLive(waiter)
     not (waiter.Aggregate and waiter.Aggregate.PromiseIsResolved)
 end
 
--- The waiter waits no longer. Returns the promise if that is still pending.
-local function Leave(waiter)
-  if waiter == nil then return nil end
-  waiter.HasLeft = true
+-- The promise that is waited for, if that is pending.
+local function Source(waiter)
+  if waiter == nil or waiter.HasLeft then return nil end
   local isPending = waiter.Promise.PromiseState == "pending"
   return isPending and waiter.Promise or nil
 end
 
-local function IsCancellable(promise)
-  return promise.PromiseState == "pending" and not promise.PromiseIsCancelled
+-- Whether somebody else waits for the same promise.
+local function HasOthers(waiter)
+  for _, other in ipairs(waiter.Promise.PromiseWaiters) do
+    if other ~= waiter and IsLive(other) then return true end
+  end
+  return false
 end
 
--- Whether to cancel a promise, or nil, that a waiter has left. If nobody
--- waits for it, what it rejects with by itself is not handled.
-local function IsLeft(promise)
-  if promise == nil or promise.PromiseState ~= "pending" then return false end
-  for _, waiter in ipairs(promise.PromiseWaiters) do
-    if IsLive(waiter) then return false end
-  end
-  promise.PromiseIsHandled = false
-  return IsCancellable(promise)
+-- Whether the request goes up to what is waited for. A walk that comes back to
+-- where it began goes no further.
+local function GoesUp(waiter, walk)
+  return waiter.Promise ~= walk.Start and not HasOthers(waiter)
 end
 
--- Cancel a promise; then what it waited for, if nobody else waits for that;
--- then, in the same way, the elements that aggregates have let go.
-local function CancelPromise(promise, cancellation)
-  local elements = {}
-  while promise do
-    promise.PromiseIsCancelled = true
-    local source = promise.PromiseCancel(promise, cancellation, elements)
-    promise = IsLeft(source) and source or nil
-    while not promise and elements[1] do
-      local element = table.remove(elements, 1)
-      promise = IsLeft(element) and element or nil
-    end
-  end
+-- Note the first request to a promise.
+local function Mark(promise, walk)
+  if promise.PromiseIsAsked then return end
+  promise.PromiseIsAsked = true
+  promise.PromiseCancellation = walk.Cancellation
+  walk.HasTold = true
+end
+
+local function Ask(promise, walk)
+  promise.PromiseAsk(promise, walk)
+end
+
+-- With what a promise that was asked rejects, once what it waited for has
+-- fulfilled: that may be a call which was asked, too.
+local function CancellationOf(promise, source)
+  return source and source.PromiseWasAskedWith or promise.PromiseCancellation
 end
 
 -- 27.2.2: jobs
 
 -- 27.2.2.1
+local EndElement, ResolveAsked
+
 local function NewPromiseReactionJob(reaction, argument)
   return function()
     if reaction.Waiter.HasLeft then return end
     local promiseCapability = reaction.Capability
+    local promise = promiseCapability and promiseCapability.Promise
     local handler = reaction.Handler
     local normal, result
+    if reaction.Waiter.Aggregate and
+        EndElement(reaction.Waiter, reaction.Type, argument) then
+      return
+    elseif promise and promise.PromiseIsAsked and
+        not promise.PromiseIsFinally then
+      if reaction.Type == "Fulfill" then
+        argument = CancellationOf(promise, reaction.Waiter.Promise)
+      end
+      return promiseCapability.Reject(argument)
+    end
     if handler == nil then
       normal, result = reaction.Type == "Fulfill", argument
     else
+      if promise then promise.PromiseIsRunning = true end
       normal, result = pcall(handler, argument)
+      if promise then promise.PromiseIsRunning = false end
+    end
+    if normal and promise and promise.PromiseIsAsked and
+        not promise.PromiseIsFinally then -- while its handler ran
+      return ResolveAsked(promiseCapability, result)
     end
     if promiseCapability == nil then
       assert(normal)
@@ -194,39 +217,137 @@ local function RejectPromise(promise, reason)
   TriggerPromiseReactions(reactions, reason)
 end
 
--- Cancelled, it rejects at once: no function settles it any more.
-local function RejectCancelled(promise, cancellation)
+-- It rejects now: no function settles it any more.
+local function RejectNow(promise, reason)
   promise.PromiseIsClosed = true
-  RejectPromise(promise, cancellation)
+  RejectPromise(promise, reason)
 end
 
--- One that its functions resolve: its hooks run first.
-local function CancelOwn(promise, cancellation)
+-- It waits no longer, and rejects when the walk is over.
+local function LeaveAndReject(promise, walk)
+  if promise.PromiseWaiter then promise.PromiseWaiter.HasLeft = true end
+  promise.PromiseIsClosed = true
+  table.insert(walk.Left, promise)
+  walk.HasTold = true
+end
+
+-- One that its functions resolve: its hooks run after the walk. One that has
+-- been resolved waits for nothing that could be asked.
+local function AskOwn(promise, walk)
+  if promise.PromiseIsClosed then return end -- on the list already
+  walk.HasTold = true
+  if promise.PromiseIsResolved then
+    return RejectNow(promise, walk.Cancellation)
+  end
   promise.PromiseIsResolved = true
   promise.PromiseIsClosed = true
-  for _, cancelHook in ipairs(promise.PromiseCancelHooks) do
-    local normal, reason = pcall(cancelHook, cancellation)
-    if not normal then HostReportError(reason) end
-  end
-  RejectPromise(promise, cancellation)
+  table.insert(walk.Hooked, promise)
+end
+
+-- One that follows a thenable whose method has not been called.
+local function AskThenable(promise, walk)
+  LeaveAndReject(promise, walk)
 end
 
 -- A derived one, and one that follows.
-local function CancelReaction(promise, cancellation)
-  local source = Leave(promise.PromiseWaiter)
-  RejectCancelled(promise, cancellation)
-  return source
-end
-
-local function CancelShield(promise, cancellation)
-  IsLeft(CancelReaction(promise, cancellation))
-end
-
-local function CancelAggregate(promise, cancellation, elements)
-  for _, waiter in ipairs(promise.PromiseElements) do
-    table.insert(elements, Leave(waiter))
+local function AskReaction(promise, walk)
+  local waiter = promise.PromiseWaiter
+  local source = not promise.PromiseIsRunning and Source(waiter)
+  if not source then
+    Mark(promise, walk)
+  elseif not promise.PromiseIsShield and GoesUp(waiter, walk) then
+    Mark(promise, walk)
+    Ask(source, walk)
+  else
+    LeaveAndReject(promise, walk)
+    if promise.PromiseIsShield and not HasOthers(waiter) then
+      source.PromiseIsHandled = false
+    end
   end
-  RejectCancelled(promise, cancellation)
+end
+
+-- Aggregates
+
+-- No element of an aggregate that was asked to end is missing any more.
+local function EndAggregate(promise)
+  if promise.PromiseMissing == 0 and promise.PromiseState == "pending" then
+    local failure = promise.PromiseFailure
+    if failure then
+      RejectNow(promise, failure.Reason)
+    else
+      RejectNow(promise, promise.PromiseCancellation)
+    end
+  end
+end
+
+-- Whether the element stays: then it is asked.
+local function TakeElement(promise, waiter, walk)
+  if not Source(waiter) then return false end
+  if GoesUp(waiter, walk) then return true end
+  waiter.HasLeft = true
+  promise.PromiseMissing = promise.PromiseMissing - 1
+  walk.HasTold = true
+  return false
+end
+
+local function AskAggregate(promise, walk)
+  if promise.PromiseIsResolved then return AskReaction(promise, walk) end
+  Mark(promise, walk)
+  local staying = {}
+  for _, waiter in ipairs(promise.PromiseElements) do
+    if TakeElement(promise, waiter, walk) then
+      table.insert(staying, waiter.Promise)
+    end
+  end
+  EndAggregate(promise)
+  for _, element in ipairs(staying) do Ask(element, walk) end
+end
+
+-- An element has had its turn. Whether that was all, since its aggregate is to
+-- end: then the first failure is its reason, and others are reported, unless
+-- somebody else learns of them.
+function EndElement(waiter, type, argument)
+  local aggregate, source = waiter.Aggregate, waiter.Promise
+  aggregate.PromiseMissing = aggregate.PromiseMissing - 1
+  if not aggregate.PromiseIsAsked or aggregate.PromiseIsResolved or
+      aggregate.PromiseState ~= "pending" then
+    return false
+  end
+  if type == "Reject" and not IsCancellation(argument) then
+    local early = 0
+    for _, other in ipairs(source.PromiseWaiters) do
+      if other.IsEarly and not other.HasLeft then early = early + 1 end
+    end
+    local first = aggregate.PromiseFailure
+    if not first then
+      aggregate.PromiseFailure = {Reason = argument, Promise = source}
+    elseif first.Promise ~= source and early <= 1 and
+        not (IsObject(argument) and rawequal(first.Reason, argument)) then
+      source.PromiseIsHandled = false
+      HostPromiseRejectionTracker(source, "reject")
+    end
+  end
+  EndAggregate(aggregate)
+  return true
+end
+
+-- The walk: the request goes up from a promise, and nothing of the program's
+-- runs. Then those that have left reject, and hooks run.
+local function Walk(promise, cancellation)
+  local walk = {Start = promise, Cancellation = cancellation,
+    HasTold = false, Left = {}, Hooked = {}}
+  Ask(promise, walk)
+  for _, left in ipairs(walk.Left) do
+    RejectPromise(left, left.PromiseLeavesWith or cancellation)
+  end
+  for _, hooked in ipairs(walk.Hooked) do
+    for _, cancelHook in ipairs(hooked.PromiseCancelHooks) do
+      local normal, reason = pcall(cancelHook, cancellation)
+      if not normal then HostReportError(reason) end
+    end
+    RejectPromise(hooked, cancellation)
+  end
+  return walk.HasTold
 end
 
 local NewPromiseResolveThenableJob
@@ -247,7 +368,7 @@ local function CreateResolvingFunctions(promise)
       return FulfillPromise(promise, resolution)
     end
     if not promise.PromiseIsFinally then
-      promise.PromiseCancel = CancelReaction
+      promise.PromiseAsk = AskOwn -- while a getter runs
     end
     local normal, thenAction = pcall(Get, resolution, "next")
     if promise.PromiseIsClosed then return end -- cancelled meanwhile
@@ -259,6 +380,11 @@ local function CreateResolvingFunctions(promise)
     end
     if IsPromise(resolution) then
       promise.PromiseWaiter = NewWaiter(resolution)
+      if not promise.PromiseIsFinally then
+        promise.PromiseAsk = AskReaction
+      end
+    elseif not promise.PromiseIsFinally then
+      promise.PromiseAsk = AskThenable
     end
     HostEnqueuePromiseJob(
       NewPromiseResolveThenableJob(promise, resolution, thenAction))
@@ -280,15 +406,52 @@ function NewPromiseResolveThenableJob(promiseToResolve, thenable, action)
   return function()
     if promiseToResolve.PromiseIsClosed then return end
     local resolvingFunctions = CreateResolvingFunctions(promiseToResolve)
-    local normal, reason = pcall(action, thenable,
-      resolvingFunctions.Resolve, resolvingFunctions.Reject)
+    local resolve = resolvingFunctions.Resolve
+    if not promiseToResolve.PromiseIsFinally and not IsPromise(thenable) then
+      promiseToResolve.PromiseAsk = AskOwn
+    end
+    if IsPromise(thenable) then
+      function resolve(v)
+        if promiseToResolve.PromiseIsFinally then
+          return promiseToResolve.PromiseEnd(resolvingFunctions, "Fulfill", v)
+        elseif promiseToResolve.PromiseIsAsked then
+          return resolvingFunctions.Reject(
+            CancellationOf(promiseToResolve, thenable))
+        end
+        promiseToResolve.PromiseWasAskedWith =
+          promiseToResolve.PromiseWasAskedWith or thenable.PromiseWasAskedWith
+        resolvingFunctions.Resolve(v)
+      end
+    end
+    local reject = resolvingFunctions.Reject
+    if promiseToResolve.PromiseIsFinally then
+      function reject(r)
+        return promiseToResolve.PromiseEnd(resolvingFunctions, "Reject", r)
+      end
+    end
+    local normal, reason = pcall(action, thenable, resolve, reject)
     if not normal then
       resolvingFunctions.Reject(reason)
     elseif IsPromise(thenable) then
       -- 'next' has made a promise that nobody sees: its waiter is ours
-      Leave(promiseToResolve.PromiseWaiter)
+      if promiseToResolve.PromiseWaiter then
+        promiseToResolve.PromiseWaiter.HasLeft = true
+      end
       promiseToResolve.PromiseWaiter = reason.PromiseWaiter
     end
+  end
+end
+
+-- What code of its own gave for a promise that was asked to end meanwhile: a
+-- promise is followed, and asked; anything else is void.
+function ResolveAsked(capability, result)
+  local promise = capability.Promise
+  if not IsPromise(result) then
+    return capability.Reject(promise.PromiseCancellation)
+  end
+  capability.Resolve(result)
+  if promise.PromiseState == "pending" then
+    Walk(promise, promise.PromiseCancellation)
   end
 end
 
@@ -301,7 +464,7 @@ function Promise.new(executor)
   promise.PromiseIsHandled = false
   promise.PromiseWaiters = {}
   promise.PromiseCancelHooks = {}
-  promise.PromiseCancel = CancelOwn
+  promise.PromiseAsk = AskOwn
   local resolvingFunctions = CreateResolvingFunctions(promise)
   local function onCancel(cancelHook)
     if promise.PromiseIsResolved then return end
@@ -326,12 +489,13 @@ local function NewPromiseCapability()
   return promiseCapability
 end
 
--- 27.2.4.7.1
-local function PromiseResolve(x)
+-- 27.2.4.7.1; its caller may be about to wait for it.
+local function PromiseResolve(x, isWaitedFor)
   if IsPromise(x) then
     return x
   end
   local promiseCapability = NewPromiseCapability()
+  promiseCapability.Promise.PromiseIsHandled = isWaitedFor or false
   promiseCapability.Resolve(x)
   return promiseCapability.Promise
 end
@@ -360,11 +524,15 @@ end
 local function combinator(Perform)
   return function(iterable)
     local promiseCapability = NewPromiseCapability()
-    promiseCapability.Promise.PromiseCancel = CancelAggregate
-    promiseCapability.Promise.PromiseElements = {}
+    local aggregate = promiseCapability.Promise
+    aggregate.PromiseAsk = AskAggregate
+    aggregate.PromiseElements = {}
+    aggregate.PromiseMissing = 1 -- until all have been taken
     local iteratorStep = GetIterator(iterable)
-    return IfAbruptRejectPromise(promiseCapability,
-      pcall(Perform, iteratorStep, promiseCapability))
+    local normal, result = pcall(Perform, iteratorStep, promiseCapability)
+    aggregate.PromiseMissing = aggregate.PromiseMissing - 1
+    if aggregate.PromiseIsAsked and normal then EndAggregate(aggregate) end
+    return IfAbruptRejectPromise(promiseCapability, normal, result)
   end
 end
 
@@ -373,6 +541,7 @@ local function AddElement(resultCapability, derived)
   local aggregate, waiter = resultCapability.Promise, derived.PromiseWaiter
   waiter.Aggregate = aggregate
   table.insert(aggregate.PromiseElements, waiter)
+  aggregate.PromiseMissing = aggregate.PromiseMissing + 1
 end
 
 -- 27.2.4.1.2 and 3
@@ -383,7 +552,7 @@ local function PerformPromiseAll(iteratorStep, resultCapability)
   for next in iteratorStep do
     index = index + 1
     values.n = index
-    local nextPromise = PromiseResolve(next)
+    local nextPromise = PromiseResolve(next, true)
     local alreadyCalled, thisIndex = false, index
     local function onFulfilled(x)
       if alreadyCalled then return end
@@ -413,7 +582,7 @@ local function PerformPromiseAllSettled(iteratorStep, resultCapability)
   for next in iteratorStep do
     index = index + 1
     values.n = index
-    local nextPromise = PromiseResolve(next)
+    local nextPromise = PromiseResolve(next, true)
     local alreadyCalled, thisIndex = false, index
     local function element(record)
       if alreadyCalled then return end
@@ -453,7 +622,7 @@ local function PerformPromiseAny(iteratorStep, resultCapability)
   for next in iteratorStep do
     index = index + 1
     errors.n = index
-    local nextPromise = PromiseResolve(next)
+    local nextPromise = PromiseResolve(next, true)
     local alreadyCalled, thisIndex = false, index
     local function onRejected(x)
       if alreadyCalled then return end
@@ -478,7 +647,7 @@ end
 -- 27.2.4.5.1
 local function PerformPromiseRace(iteratorStep, resultCapability)
   for next in iteratorStep do
-    local nextPromise = PromiseResolve(next)
+    local nextPromise = PromiseResolve(next, true)
     AddElement(resultCapability,
       nextPromise:next(resultCapability.Resolve, resultCapability.Reject))
   end
@@ -537,7 +706,7 @@ local function PerformPromiseThen(
   promise.PromiseIsHandled = true
   if resultCapability then
     resultCapability.Promise.PromiseWaiter = waiter
-    resultCapability.Promise.PromiseCancel = CancelReaction
+    resultCapability.Promise.PromiseAsk = AskReaction
   end
   return resultCapability and resultCapability.Promise, waiter
 end
@@ -554,24 +723,58 @@ function prototype.catch(promise, onRejected)
   return promise:next(nil, onRejected)
 end
 
--- What a 'finally' promise does: its handler runs, as it does after a
--- rejection. It stays pending until that is done, and is then rejected.
-local function CancelFinally(catchFinally)
-  return function(promise, cancellation)
-    if promise.PromiseFinallyIsDone then
-      return CancelReaction(promise, cancellation)
-    end
-    promise.PromiseCancellation = cancellation
+-- A 'finally' promise. Before its handler has run it waits as any derived one,
+-- but runs the handler all the same. Then it waits for what that returned, and
+-- at the end takes its PromiseOriginal: what it reacted to has come to, or the
+-- cancellation, which replaces all but a failure.
+local function Replace(promise, cancellation)
+  local original = promise.PromiseOriginal
+  if original.Type == "Fulfill" or IsCancellation(original.Value) then
+    promise.PromiseOriginal = {Type = "Reject", Value = cancellation}
+  end
+end
+
+local function AskFinallyDone(promise, walk)
+  if not promise.PromiseIsAsked then
+    Mark(promise, walk)
+    Replace(promise, walk.Cancellation)
+  end
+  local waiter = promise.PromiseResultWaiter
+  local source = Source(waiter)
+  local waited = promise.PromiseWaited
+  if not source and waited and waited.PromiseState == "pending" and
+      waited.PromiseIsResolved then
+    return Ask(waited, walk) -- the original value is a thenable
+  end
+  if source and GoesUp(waiter, walk) then
+    Ask(source, walk)
+  elseif source then
+    waiter.HasLeft = true
+    walk.HasTold = true
+    RejectNow(promise, promise.PromiseOriginal.Value)
+  end
+end
+
+local function AskFinally(catchFinally)
+  return function(promise, walk)
+    if promise.PromiseOriginal then return AskFinallyDone(promise, walk) end
     local waiter = promise.PromiseWaiter
-    if promise.PromiseIsResolved or
-        waiter.Promise.PromiseState ~= "pending" then
-      return nil
+    local source = not promise.PromiseIsRunning and Source(waiter)
+    if not source then
+      if not promise.PromiseIsAsked and not promise.PromiseIsRunning then
+        promise.PromiseTakesItsOwn = true
+      end
+      return Mark(promise, walk)
     end
+    Mark(promise, walk)
+    if GoesUp(waiter, walk) then return Ask(source, walk) end
+    waiter.HasLeft = true
+    walk.HasTold = true
+    promise.PromiseLeft = true
     HostEnqueuePromiseJob(NewPromiseReactionJob({
       Capability = promise.PromiseFinallyCapability, Type = "Reject",
       Handler = catchFinally, Waiter = {HasLeft = false},
-    }, cancellation))
-    return Leave(waiter)
+    }, walk.Cancellation))
   end
 end
 
@@ -582,49 +785,62 @@ function prototype.finally(promise, onFinally)
   end
   local resultCapability = NewPromiseCapability()
   local derived = resultCapability.Promise
-  local function isDone()
-    derived.PromiseFinallyIsDone = true
-    if derived.PromiseCancellation then
-      ThrowCompletion(derived.PromiseCancellation)
-    end
-  end
-  local function hasFailed(reason)
-    derived.PromiseFinallyIsDone = true
-    ThrowCompletion(reason)
-  end
-  local function thenFinally(value)
+  local function wait(type, value)
     local result = onFinally()
-    local p = PromiseResolve(result)
-    local function returnValue()
-      isDone()
-      return value
+    derived.PromiseOriginal = {Type = type, Value = value}
+    if derived.PromiseIsAsked and type == "Fulfill" then
+      local source = not derived.PromiseTakesItsOwn and promise or nil
+      Replace(derived, CancellationOf(derived, source))
     end
-    return p:next(returnValue, hasFailed)
-  end
-  local function catchFinally(reason)
-    local result = onFinally()
-    local p = PromiseResolve(result)
-    local function throwReason()
-      isDone()
+    local p = PromiseResolve(result, true)
+    local function hasFailed(reason)
+      if not (derived.PromiseIsAsked and IsCancellation(reason)) then
+        derived.PromiseOriginal = {Type = "Reject", Value = reason}
+      end
       ThrowCompletion(reason)
     end
-    return p:next(throwReason, hasFailed)
+    local function takeOriginal()
+      if derived.PromiseOriginal.Type == "Reject" then
+        ThrowCompletion(derived.PromiseOriginal.Value)
+      end
+      return value
+    end
+    local waited = p:next(takeOriginal, hasFailed)
+    derived.PromiseResultWaiter = waited.PromiseWaiter
+    derived.PromiseWaited = waited
+    return waited
+  end
+  local function thenFinally(value)
+    return wait("Fulfill", value)
+  end
+  local function catchFinally(reason)
+    return wait("Reject", reason)
+  end
+  function derived.PromiseEnd(resolvingFunctions, type, value)
+    local original = derived.PromiseOriginal
+    derived.PromiseIsFinally = false
+    if original.Type == "Reject" then
+      resolvingFunctions.Reject(original.Value)
+    elseif type == "Reject" then
+      resolvingFunctions.Reject(value)
+    else
+      resolvingFunctions.Resolve(value)
+    end
   end
   PerformPromiseThen(promise, thenFinally, catchFinally, resultCapability)
   derived.PromiseIsFinally = true
   derived.PromiseFinallyCapability = resultCapability
-  derived.PromiseCancel = CancelFinally(catchFinally)
+  derived.PromiseAsk = AskFinally(catchFinally)
   return derived
 end
 
 -- p:cancel([reason])
 function prototype.cancel(promise, reason)
-  if not IsCancellable(promise) then
+  if promise.PromiseState ~= "pending" then
     return false
   end
-  CancelPromise(promise,
+  return Walk(promise,
     IsCancellation(reason) and reason or Cancellation(reason))
-  return true
 end
 
 function metatable.__close(promise)
@@ -634,7 +850,7 @@ end
 -- Promise.shield(p)
 function Promise.shield(promise)
   local derived = promise:next()
-  derived.PromiseCancel = CancelShield
+  derived.PromiseIsShield = true
   return derived
 end
 
@@ -647,56 +863,81 @@ end
 -- The promises of the calls, by their execution contexts.
 local calls = setmetatable({}, {__mode = "k"})
 
--- Resume a call that awaits: with its cancellation, if there is one.
+-- Resume a call that awaits. If it was asked to end, that is raised in place of
+-- what was awaited, unless that has failed: then the request waits on.
 local function Continue(asyncContext, normal, result)
   local promise = calls[asyncContext]
-  local cancellation = promise.PromiseCancellation
+  local isRequest = promise.PromiseIsUndelivered and
+    (normal or IsCancellation(result))
   promise.PromiseAwaits = nil
-  promise.PromiseCancellation = nil
-  if cancellation then
-    normal, result = false, cancellation
+  if isRequest then
+    promise.PromiseIsUndelivered = false
+    normal, result = false, promise.PromiseWasAskedWith
   end
-  Resume(asyncContext, normal, result)
+  Resume(asyncContext, normal, result, isRequest)
 end
 
--- A call: its 'await' raises the cancellation in its turn, the next one if
--- its body runs.
-local function CancelCall(asyncContext)
-  return function(promise, cancellation)
-    promise.PromiseCancellation = cancellation
-    local source = Leave(promise.PromiseAwaits)
-    if source then
-      HostEnqueuePromiseJob(function() Continue(asyncContext) end)
-    elseif promise.PromiseAwaits then
-      promise.PromiseAwaits.HasLeft = false -- its job is in the queue
+-- A call: its 'await' raises the cancellation in its turn, the next one if its
+-- body runs.
+local function AskCall(asyncContext)
+  return function(promise, walk)
+    if not promise.PromiseIsUndelivered then
+      promise.PromiseIsUndelivered = true
+      promise.PromiseWasAskedWith = walk.Cancellation
+      walk.HasTold = true
     end
-    return source
+    local waiter = promise.PromiseAwaits
+    local source = Source(waiter)
+    if source and GoesUp(waiter, walk) then
+      Ask(source, walk)
+    elseif source then
+      waiter.HasLeft = true
+      walk.HasTold = true
+      HostEnqueuePromiseJob(function() Continue(asyncContext, true) end)
+    end
   end
+end
+
+-- The body has returned. What it was asked meanwhile reaches a promise that it
+-- returns in its place.
+local function ResolveCall(promiseCapability, result)
+  local promise = promiseCapability.Promise
+  local isUndelivered = promise.PromiseIsUndelivered
+  promise.PromiseIsUndelivered = false
+  if isUndelivered and IsObject(result) then
+    promise.PromiseIsAsked = true
+    promise.PromiseCancellation = promise.PromiseWasAskedWith
+    return ResolveAsked(promiseCapability, result)
+  end
+  promiseCapability.Resolve(result)
 end
 
 -- 27.7.5.1 and 2
 local function AsyncFunctionStart(promiseCapability, body)
   local promise = promiseCapability.Promise
+  local function leavesBody(reason) -- nothing in the body catches it
+    promise.PromiseIsUndelivered = false
+    return reason
+  end
   local asyncContext = coroutine.create(function()
-    local normal, result = pcall(body)
-    promise.PromiseIsCancelled = false
-    promise.PromiseCancellation = nil
+    local normal, result = xpcall(body, leavesBody)
     if normal then
-      promiseCapability.Resolve(result)
+      ResolveCall(promiseCapability, result)
     else
+      promise.PromiseIsUndelivered = false
       promiseCapability.Reject(result)
     end
   end)
   calls[asyncContext] = promise
-  promise.PromiseCancel = CancelCall(asyncContext)
+  promise.PromiseAsk = AskCall(asyncContext)
   Resume(asyncContext)
 end
 
--- 27.7.5.3
-function Promise.await(value)
+-- 27.7.5.3, and whether the outcome is what the call was asked to end with.
+local function Await(value)
   local asyncContext = coroutine.running()
   local call = calls[asyncContext]
-  local promise = PromiseResolve(value)
+  local promise = PromiseResolve(value, true)
   local function onFulfilled(v)
     Continue(asyncContext, true, v)
   end
@@ -705,18 +946,32 @@ function Promise.await(value)
   end
   local _, waiter = PerformPromiseThen(promise, onFulfilled, onRejected)
   call.PromiseAwaits = waiter
-  if call.PromiseCancellation then -- since before it awaited
-    local source = Leave(waiter)
-    HostEnqueuePromiseJob(function() Continue(asyncContext) end)
-    if IsLeft(source) then
-      CancelPromise(source, call.PromiseCancellation)
-    end
+  if call.PromiseIsUndelivered and promise.PromiseState == "pending" then
+    Walk(call, call.PromiseWasAskedWith)
   end
-  local normal, result = coroutine.yield()
+  return coroutine.yield()
+end
+
+function Promise.await(value)
+  local normal, result = Await(value)
   if not normal then
     ThrowCompletion(result)
   end
   return result
+end
+
+function Promise.pawait(value)
+  local normal, result, isRequest = Await(value)
+  if isRequest then
+    ThrowCompletion(result)
+  end
+  return normal, result
+end
+
+-- Promise.cancelled()
+function Promise.cancelled()
+  local call = calls[(coroutine.running())]
+  return call and call.PromiseWasAskedWith
 end
 
 -- The call of an async function.
