@@ -92,7 +92,7 @@ typedef struct Context {
   Promise *awaited; /* the promise it waits for; NULL: a plain value */
   const Promise *source; /* the promise whose batch is running */
   unsigned int batch; /* reactions left of that batch */
-  unsigned int batch_size; /* reactions that it had */
+  unsigned int batch_size; /* reactions that it had and that learn of it */
   lua_Integer left; /* jobs that the drain may still run */
   size_t offers; /* semaphores and channels that can serve: line.h */
   size_t timers; /* delays and timeouts that wait */

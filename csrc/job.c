@@ -92,7 +92,7 @@ static void run_reaction (lua_State *L, Context *ctx) {
   else
     lua_pushnil(L);
   if (node->state != STATE_PENDING) {
-    /* it has left: whoever waits for it knows */
+    ctx->batch_size--; /* it has left: whoever waits for it knows */
   }
   else if (node->flags & FLAG_DIVERTED)
     is_batch = run_diverted(L, ctx, node);

@@ -318,6 +318,7 @@ function EndElement(waiter, type, argument)
     for _, other in ipairs(source.PromiseWaiters) do
       if other.IsEarly and not other.HasLeft then early = early + 1 end
     end
+    waiter.HasLeft = true -- it lets go of the failure, if it reports it
     local first = aggregate.PromiseFailure
     if not first then
       aggregate.PromiseFailure = {Reason = argument, Promise = source}
@@ -338,7 +339,7 @@ local function Walk(promise, cancellation)
     HasTold = false, Left = {}, Hooked = {}}
   Ask(promise, walk)
   for _, left in ipairs(walk.Left) do
-    RejectPromise(left, left.PromiseLeavesWith or cancellation)
+    RejectPromise(left, cancellation)
   end
   for _, hooked in ipairs(walk.Hooked) do
     for _, cancelHook in ipairs(hooked.PromiseCancelHooks) do
@@ -361,6 +362,7 @@ local function CreateResolvingFunctions(promise)
     if alreadyResolved or promise.PromiseIsClosed then return end
     alreadyResolved = true
     promise.PromiseIsResolved = true
+    promise.PromiseIsShield = false
     if rawequal(resolution, promise) then
       return RejectPromise(promise, "TypeError: resolved with itself")
     end

@@ -193,6 +193,16 @@ function Generator:await(context)
   return {"log(", self:fresh "a", ", (await(", self:value(context), ")))"}
 end
 
+-- What the running call was asked to end with, and an outcome as values.
+function Generator:asked_with()
+  return {"log(", self:fresh "q", ", Promise.cancelled())"}
+end
+
+function Generator:pawait(context)
+  return {"log(", self:fresh "w", ", Promise.pawait(", self:value(context),
+    "))"}
+end
+
 function Generator:block(context, first, last, awaited)
   local inner = inside(context)
   inner.awaits = inner.depth < MAX_DEPTH
@@ -400,6 +410,7 @@ function Generator:cancel(context)
     {3, function() return cancel end},
     {3, later},
     {2, function() return {join = "\n", cancel, later()} end},
+    {2, function() return {join = "\n", later(), later(), later()} end},
     {context.depth == 0 and 2, function()
       return {"turn(function()", {join = "\n", cancel}, "end)"}
     end},
@@ -433,6 +444,8 @@ function Generator:statement(context)
     {context.awaits and 20, self.await, context},
     {context.awaits and (self.cancels and 8 or 4), self.protected, context},
     {context.awaits and 2, self.loop, context},
+    {self.cancels and context.awaits and 4, self.pawait, context},
+    {self.cancels and context.awaits and 2, self.asked_with},
     {context.settles and 4, self.settle_own, context},
     {context.settles and 1, self.settle_own_later, context},
     {context.settles and 1, self.keep},
