@@ -37,7 +37,7 @@ return {
   {"ring: who leaves stays linked", "node.c",
     "    lua_pop(L, 1);\n  cp_node_clear(L, node, SLOT_LINK);\n",
     "    lua_pop(L, 1);\n",
-    equivalent = "its link is written before anybody reads it"},
+    specs = "cancel_internals"},
 
   -- node.h
   {"a promise starts held", "node.h",
@@ -923,12 +923,13 @@ return {
   {"cancel: the main thread holds for ever", "async.c",
     "  if (s != NULL)\n    s->held--;\n", "", specs = "cancel_internals"},
   {"cancel: cancelled() is nil", "async.c",
-    "  if (call == NULL || !(call->flags & FLAG_CARRIER))\n    return 0;",
-    "  return 0;", specs = "cancel"},
-  {"cancel: cancelled() raises where no call runs", "async.c",
-    "  if (call == NULL || !(call->flags & FLAG_CARRIER))\n    return 0;",
-    "  if (call != NULL && !(call->flags & FLAG_CARRIER))\n    return 0;",
-    specs = "cancel"},
+    "  if (call == NULL || !(call->flags & FLAG_CARRIER))\n"
+      .. "    lua_pushnil(L);",
+    "  if (1)\n    lua_pushnil(L);", specs = "cancel"},
+  {"cancel: cancelled() is wrong where nothing was asked", "async.c",
+    "  if (call == NULL || !(call->flags & FLAG_CARRIER))\n"
+      .. "    lua_pushnil(L);",
+    "  if (call == NULL)\n    lua_pushnil(L);", specs = "cancel"},
 
   -- reaction.c, job.c: turns
   {"cancel: a handler's result is its own", "reaction.c",
