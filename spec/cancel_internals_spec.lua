@@ -1363,6 +1363,19 @@ describe("a cancelled call", function()
     assert.equal("inside", select(2, call:status()).reason)
   end)
 
+  it("from a scope inside takes no other's place", function()
+    local call
+    call = Promise.spawn(function()
+      await(nil)
+      assert(call:cancel "outside")
+      core.interrupt(core.running(), "inside")
+      assert(not call:cancel "again")
+      await(1)
+    end)
+    drain()
+    assert.equal("outside", select(2, call:status()).reason)
+  end)
+
   it("from a scope inside is withdrawn", function()
     local c = core.cancellation "inside"
     local seen = {}

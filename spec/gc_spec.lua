@@ -169,6 +169,25 @@ describe("garbage", function()
     end)
   end
 
+  it("includes a coroutine that was closed where it waited", function()
+    local alive, kept = survives(function()
+      local told = false
+      local p = Promise.new(function(_, _, on_cancel)
+        on_cancel(function() told = true end)
+      end)
+      local co = coroutine.create(Promise.await)
+      coroutine.resume(co, p)
+      coroutine.close(co)
+      -- One that is in no ring yet leaves: so the ring is emptied.
+      Promise.new(function(resolve) resolve(p) end):cancel()
+      assert(told)
+      Promise.drain()
+      return co, p
+    end)
+    assert.is_false(alive)
+    assert.equal("rejected", kept[1]:status())
+  end)
+
   it("includes the rest of a chain that has settled", function()
     local head = Promise.resolve(1)
     local derived = survives(function()
