@@ -737,16 +737,20 @@ local function Replace(promise, cancellation)
 end
 
 local function AskFinallyDone(promise, walk)
-  if not promise.PromiseIsAsked then
-    Mark(promise, walk)
-    Replace(promise, walk.Cancellation)
-  end
   local waiter = promise.PromiseResultWaiter
   local source = Source(waiter)
   local waited = promise.PromiseWaited
-  if not source and waited and waited.PromiseState == "pending" and
-      waited.PromiseIsResolved then
-    return Ask(waited, walk) -- the original value is a thenable
+  if not source and waited and waited.PromiseIsResolved and
+      waited.PromiseState ~= "fulfilled" and
+      promise.PromiseOriginal.Type == "Fulfill" then -- it is a thenable
+    promise.PromiseFollows = true
+    Mark(promise, walk)
+    if waited.PromiseState == "pending" then Ask(waited, walk) end
+    return
+  end
+  if not promise.PromiseIsAsked then
+    Mark(promise, walk)
+    Replace(promise, walk.Cancellation)
   end
   if source and GoesUp(waiter, walk) then
     Ask(source, walk)
@@ -821,7 +825,11 @@ function prototype.finally(promise, onFinally)
   function derived.PromiseEnd(resolvingFunctions, type, value)
     local original = derived.PromiseOriginal
     derived.PromiseIsFinally = false
-    if original.Type == "Reject" then
+    if derived.PromiseFollows and type == "Fulfill" then
+      resolvingFunctions.Reject(derived.PromiseCancellation)
+    elseif derived.PromiseFollows then
+      resolvingFunctions.Reject(value)
+    elseif original.Type == "Reject" then
       resolvingFunctions.Reject(original.Value)
     elseif type == "Reject" then
       resolvingFunctions.Reject(value)

@@ -22,7 +22,7 @@ mutants.list = {
   {"HostEnqueuePromiseJob", "(jobs, job)", "(jobs, 1, job)"},
   {"HostPromiseRejectionTracker", "(rejected, promise)",
     "(rejected, 1, promise)"},
-  {"HostPromiseRejectionTracker", "table.remove(rejected, i)", ""},
+  {"notify_about_rejected_promises", "not promise.PromiseIsHandled and", ""},
   {"notify_about_rejected_promises", "rejected = {}", ""},
   {"IsObject", 'type(v) == "table"', "false"},
   {"IsObject", 'type(v) == "table"', "getmetatable(v) == metatable"},
@@ -82,7 +82,7 @@ mutants.list = {
     "resolvingFunctions.Resolve(reason)"},
   {"Promise.new", "resolvingFunctions.Reject(reason)",
     REJECT_IF_PENDING:format "promise"},
-  {"PromiseResolve(x)", "IsPromise(x)", "false"},
+  {"function PromiseResolve(x", "IsPromise(x)", "false"},
 
   {"IfAbruptRejectPromise", "promiseCapability.Reject(result)",
     "promiseCapability.Resolve(result)"},
