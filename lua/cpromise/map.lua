@@ -57,8 +57,8 @@ local function tell_progress(job)
   job.progress(job.done, job.exhausted and job.results.n or job.expected)
 end
 
--- The first time it awaits whatever it is: so that nothing is called in `map`;
--- later only what may be something to wait for.
+-- The first time it awaits whatever it is: so that nothing is called in
+-- `map`; later only what may be something to wait for.
 local function work(job, i, element)
   local await, fn, results = core.await, job.fn, job.results
   element = await(element)

@@ -720,7 +720,8 @@ return {
     "    cp_cancel_in_place(w, p);\n    lua_pop(w->L, 2);",
     specs = "cancel_internals cancel_crowd"},
   {"cancel: a finally replaces a failure", "cancel.c",
-    "  if (lua_isnil(L, idx + 1) || !cp_cancel_is_failure(L, idx + 1)) {",
+    "  if (lua_isnil(L, idx + 1) ||\n"
+      .. "      cp_node_at(L, idx + 1)->state == STATE_FULFILLED) {",
     "  if (1) {", specs = "cancel"},
   {"cancel: a finally that is near is not diverted", "cancel.c",
     "    if (mark(w, p))\n      divert(w, p);", "    mark(w, p);",
@@ -775,7 +776,8 @@ return {
     "    p->flags |= FLAG_CARRIER;\n    give_carrier(w, SLOT_SOURCE);",
     "    give_carrier(w, SLOT_SOURCE);", specs = "cancel cancel_internals"},
   {"cancel: a request from inside is one like any other", "cancel.c",
-    "  if (p->flags & FLAG_INTERRUPTED)\n    p->flags &=",
+    "  if (p->flags & FLAG_INTERRUPTED && !is_asked_already(w, p))\n"
+      .. "    p->flags &=",
     "  if (0)\n    p->flags &=",
     specs = "scope scope_trees"},
   {"cancel: a closed call waits on", "cancel.c",
@@ -888,9 +890,9 @@ return {
     "  if (node->flags & FLAG_CANCELLED) {\n    cp_cancel_push_outcome",
     "  if (0) {\n    cp_cancel_push_outcome", specs = "cancel"},
   {"cancel: what follows for a call forgets that", "resolve.c",
-    "  if (source->state == STATE_FULFILLED)\n"
+    "  else if (node->state == STATE_FULFILLED)\n"
       .. "    cp_node_set(L, AT_NODE, SLOT_SOURCE, AT_WORK);",
-    "  (void)source;",
+    "",
     specs = "cancel_internals"},
   {"cancel: a handler's object is looked at", "resolve.c",
     "  if (cp_promise_test(L, cp_context(L), first) == NULL)\n"
@@ -966,8 +968,8 @@ return {
     "    if (!(node->flags & FLAG_CANCELLED))\n      cp_node_set",
     specs = "cancel"},
   {"cancel: one that has left has its turn", "job.c",
-    "  if (node->state != STATE_PENDING) {\n"
-      .. "    /* it has left: whoever waits for it knows */\n  }\n  else if",
+    "  if (node->state != STATE_PENDING) {\n    ctx->batch_size--; "
+      .. "/* it has left: whoever waits for it knows */\n  }\n  else if",
     "  if",
     specs = "cancel cancel_internals"},
   {"cancel: one that is diverted is not", "job.c",
@@ -1061,17 +1063,18 @@ return {
     "      ;\n    lua_pop",
     specs = "cancel"},
   {"cancel: an aggregate has its last failure", "combine.c",
-    "if (aggregate->flags & FLAG_DIVERTED || "
-      .. "cp_cancel_is_failure(L, outcome))\n      report_failure(L);\n"
-      .. "    else\n",
+    "    else if (aggregate->flags & FLAG_DIVERTED ||\n"
+      .. "             cp_cancel_is_failure(L, outcome))\n"
+      .. "      report_failure(L);\n",
     "",
     specs = "cancel"},
   {"cancel: further failures are lost", "combine.c",
     "  source->flags &= (unsigned short)~FLAG_HANDLED;\n  if (!(source",
     "  return;\n  if (!(source", specs = "cancel select"},
   {"cancel: failures that others learn of are reported", "combine.c",
-    "  if (source->waiters > 0 || (ctx->source == source && "
-      .. "ctx->batch_size > 1))\n    return;\n",
+    "  if (source->waiters > 0 ||\n"
+      .. "      (ctx->source == source && --ctx->batch_size > 0))\n"
+      .. "    return;\n",
     "",
     specs = "select"},
   {"cancel: an element is not asked in its iteration", "combine.c",

@@ -118,8 +118,8 @@ local function HasOthers(waiter)
   return false
 end
 
--- Whether the request goes up to what is waited for. A walk that comes back to
--- where it began goes no further.
+-- Whether the request goes up to what is waited for. A walk that comes back
+-- to where it began goes no further.
 local function GoesUp(waiter, walk)
   return waiter.Promise ~= walk.Start and not HasOthers(waiter)
 end
@@ -303,9 +303,9 @@ local function AskAggregate(promise, walk)
   for _, element in ipairs(staying) do Ask(element, walk) end
 end
 
--- An element has had its turn. Whether that was all, since its aggregate is to
--- end: then the first failure is its reason, and others are reported, unless
--- somebody else learns of them.
+-- An element has had its turn. Whether that was all, since its aggregate is
+-- to end: then the first failure is its reason, and others are reported,
+-- unless somebody else learns of them.
 function EndElement(waiter, type, argument)
   local aggregate, source = waiter.Aggregate, waiter.Promise
   aggregate.PromiseMissing = aggregate.PromiseMissing - 1
@@ -415,7 +415,8 @@ function NewPromiseResolveThenableJob(promiseToResolve, thenable, action)
     if IsPromise(thenable) then
       function resolve(v)
         if promiseToResolve.PromiseIsFinally then
-          return promiseToResolve.PromiseEnd(resolvingFunctions, "Fulfill", v)
+          return promiseToResolve.PromiseEnd(
+            resolvingFunctions, "Fulfill", v)
         elseif promiseToResolve.PromiseIsAsked then
           return resolvingFunctions.Reject(
             CancellationOf(promiseToResolve, thenable))
@@ -725,10 +726,10 @@ function prototype.catch(promise, onRejected)
   return promise:next(nil, onRejected)
 end
 
--- A 'finally' promise. Before its handler has run it waits as any derived one,
--- but runs the handler all the same. Then it waits for what that returned, and
--- at the end takes its PromiseOriginal: what it reacted to has come to, or the
--- cancellation, which replaces all but a failure.
+-- A 'finally' promise. Before its handler has run it waits as any derived
+-- one, but runs the handler all the same. Then it waits for what that
+-- returned, and at the end takes its PromiseOriginal: what it reacted to has
+-- come to, or the cancellation, which replaces all but a failure.
 local function Replace(promise, cancellation)
   local original = promise.PromiseOriginal
   if original.Type == "Fulfill" or IsCancellation(original.Value) then
@@ -873,8 +874,8 @@ end
 -- The promises of the calls, by their execution contexts.
 local calls = setmetatable({}, {__mode = "k"})
 
--- Resume a call that awaits. If it was asked to end, that is raised in place of
--- what was awaited, unless that has failed: then the request waits on.
+-- Resume a call that awaits. If it was asked to end, that is raised in place
+-- of what was awaited, unless that has failed: then the request waits on.
 local function Continue(asyncContext, normal, result)
   local promise = calls[asyncContext]
   local isRequest = promise.PromiseIsUndelivered and
@@ -887,8 +888,8 @@ local function Continue(asyncContext, normal, result)
   Resume(asyncContext, normal, result, isRequest)
 end
 
--- A call: its 'await' raises the cancellation in its turn, the next one if its
--- body runs.
+-- A call: its 'await' raises the cancellation in its turn, the next one if
+-- its body runs.
 local function AskCall(asyncContext)
   return function(promise, walk)
     if not promise.PromiseIsUndelivered then
@@ -908,8 +909,8 @@ local function AskCall(asyncContext)
   end
 end
 
--- The body has returned. What it was asked meanwhile reaches a promise that it
--- returns in its place.
+-- The body has returned. What it was asked meanwhile reaches a promise that
+-- it returns in its place.
 local function ResolveCall(promiseCapability, result)
   local promise = promiseCapability.Promise
   local isUndelivered = promise.PromiseIsUndelivered

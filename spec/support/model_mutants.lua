@@ -154,7 +154,8 @@ mutants.list = {
   {"AsyncFunctionStart", "Reject(result)", "Resolve(result)"},
   {"function AsyncFunctionStart", "  Resume(asyncContext)\n",
     "HostEnqueuePromiseJob(function() Resume(asyncContext) end)\n"},
-  {"function Await", "PromiseResolve(value, true)", "PromiseResolve(value):next()"},
+  {"function Await", "PromiseResolve(value, true)",
+    "PromiseResolve(value):next()"},
   {"function Await", "PromiseResolve(value, true)",
     "Promise.new(function(resolve) resolve(value) end)"},
   {"function Await", "local function onFulfilled", [[
