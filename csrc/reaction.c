@@ -53,10 +53,7 @@ static inline int
 derive (lua_State *L, Context *ctx, Promise *p, KindId kind) {
   cp_promise_make(L, kind, THE_METATABLE);
   cp_node_set(L, THE_DERIVED, SLOT_VALUE, THE_HANDLER);
-  if (kind == KIND_FINALLY) /* it needs a seat */
-    cp_wait_link(L, ctx, p, ARG_SELF, THE_DERIVED);
-  else
-    cp_promise_link(L, ctx, p, ARG_SELF, THE_DERIVED);
+  cp_promise_link(L, ctx, p, ARG_SELF, THE_DERIVED);
   cp_host_wake(L, ctx);
   return 1;
 }
@@ -98,24 +95,28 @@ int cp_next (lua_State *L) {
 }
 
 
-/* p:catch and p:finally, which take one handler. */
-static int derive_one (lua_State *L, KindId kind) {
+int cp_catch (lua_State *L) {
   Context *ctx = cp_context(L);
   int nargs;
   Promise *p = check_self(L, ctx, &nargs);
-  if (!cp_args_callable(L, ARG_1))
-    kind = KIND_PASS;
+  KindId kind = cp_args_callable(L, ARG_1) ? KIND_CATCH : KIND_PASS;
   return derive(L, ctx, p, kind);
 }
 
 
-int cp_catch (lua_State *L) {
-  return derive_one(L, KIND_CATCH);
-}
-
-
+/* In a crowd it needs a seat. */
 int cp_finally (lua_State *L) {
-  return derive_one(L, KIND_FINALLY);
+  Context *ctx = cp_context(L);
+  int nargs;
+  Promise *p = check_self(L, ctx, &nargs);
+  KindId kind = cp_args_callable(L, ARG_1) ? KIND_FINALLY : KIND_PASS;
+  if (p->waiters < CROWD || kind == KIND_PASS)
+    return derive(L, ctx, p, kind);
+  cp_promise_make(L, kind, THE_METATABLE);
+  cp_node_set(L, THE_DERIVED, SLOT_VALUE, THE_HANDLER);
+  cp_wait_link(L, ctx, p, ARG_SELF, THE_DERIVED);
+  cp_host_wake(L, ctx);
+  return 1;
 }
 
 
