@@ -18,8 +18,12 @@ local TOLERANCE <const> = 0.03
 local NOT_HERE <const> = 77
 local FEW <const>, MANY <const> = 10000, 1000000
 
+-- These, and all flows.
 local KEPT <const> =
   {"new", "chain", "fan-out", "step", "all", "await", "async", "throw"}
+for _, workload in ipairs(workloads) do
+  if workload.flow then KEPT[#KEPT + 1] = workload.name end
+end
 
 local HEAD <const> = [[
 # Instructions for one operation, and the versions that they hold for.
@@ -42,8 +46,7 @@ local modes = {}
 function modes.count(pattern)
   for _, workload in ipairs(workloads) do
     local name = workload.name
-    local timed = workload.needs[1] == "timer"
-    if name:find(pattern) and not timed then
+    if name:find(pattern) then
       print(("%-18s %6d"):format(name, instructions.count(name)))
     end
   end
@@ -76,7 +79,7 @@ function modes.growth(pattern)
     if name:find(pattern) then
       local few = instructions.count(name, FEW)
       local many = instructions.count(name, MANY)
-      print(("%-10s %6d of %d, %6d of %d, %+.1f %%"):format(
+      print(("%-14s %6d of %d, %6d of %d, %+.1f %%"):format(
         name, few, FEW, many, MANY, (many / few - 1) * 100))
     end
   end
@@ -86,10 +89,10 @@ function modes.accept()
   local file <close> = assert(io.open(FILE, "w"))
   file:write(HEAD)
   for _, tool in ipairs(versions.tools()) do
-    file:write(("%-8s %s\n"):format(table.unpack(tool)))
+    file:write(("%-14s %s\n"):format(table.unpack(tool)))
   end
   for _, name in ipairs(KEPT) do
-    local line = ("%-8s %d"):format(name, instructions.count(name))
+    local line = ("%-14s %d"):format(name, instructions.count(name))
     print(line)
     file:write(line, "\n")
   end

@@ -4,7 +4,7 @@
 --- for. Others have a `program` with the same workloads, which measures them
 --- as bench/measure.lua does. Libraries are looked for in the folder that the
 --- environment's RIVALS names, in clones under their own names; `file` is one
---- that must be there.
+--- that must be there. What is `hidden` is measured by name only.
 
 local implementations = {
   {name = "cpromise", module = "bench.rivals.cpromise"},
@@ -29,7 +29,9 @@ local implementations = {
     module = "bench.rivals.deferred",
     file = "lua-promises/deferred.lua",
   },
+  {name = "coroutines", module = "bench.rivals.coroutines"},
   {name = "luv callbacks", module = "bench.rivals.callbacks", luv = true},
+  {name = "virtual clock", module = "bench.rivals.virtual", hidden = true},
   {
     name = "V8",
     command = "node",
@@ -54,6 +56,7 @@ local function exists(path)
 end
 
 local function has(implementation)
+  if implementation.hidden then return false end
   if implementation.command then
     return os.execute("command -v " .. implementation.command ..
       " >/dev/null 2>&1")
@@ -91,11 +94,24 @@ end
 
 --- Whether an implementation in Lua has what a workload needs.
 function M.can(P, workload)
+  if P.own then return P.own[workload.name] ~= nil end
+  if workload.clock and not P.timer then return false end
   local methods = P.methods or {catch = true, finally = true}
   for _, name in ipairs(workload.needs) do
     if not P[name] and not methods[name] then return false end
   end
-  return P.drain ~= nil or workload.needs[1] == "timer"
+  return true
+end
+
+--- What prepares a workload there, for n operations.
+function M.setup(P, workload, n)
+  return not P.own and workload.setup and workload.setup(P, n)
+end
+
+--- Do n operations of a workload there, with what was prepared.
+function M.run(P, workload, n, made)
+  if P.own then return P.own[workload.name](n) end
+  return workload.run(P, n, made)
 end
 
 return M

@@ -10,9 +10,10 @@ local STEPS <const> = 4
 local instructions = {}
 
 local function collected(workload, n, mode)
+  local implementation = workload.clock and "virtual clock" or "cpromise"
   local text, status = child.run(
     "valgrind --tool=callgrind --callgrind-out-file=/dev/null " ..
-      child.lua("bench/measure.lua", "cpromise", workload.name, n, mode))
+      child.lua("bench/measure.lua", implementation, workload.name, n, mode))
   local count = text:match "Collected : (%d+)"
   if status ~= 0 or not count then error(text, 0) end
   return tonumber(count)
@@ -60,7 +61,7 @@ end
 --- whether one is too many. `tolerance` is a part of the kept count.
 function instructions.compare(name, count, kept, tolerance)
   local change = count / kept - 1
-  local text = ("%-10s %6d, kept %6d, %+.1f %%"):format(
+  local text = ("%-14s %6d, kept %6d, %+.1f %%"):format(
     name, count, kept, change * 100)
   if change > tolerance then return text .. ": too many", true end
   if change < -tolerance then return text .. ": fewer; accept it", false end

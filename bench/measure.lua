@@ -21,7 +21,11 @@ local workload = assert(workloads[arg[2]], "no such workload")
 local n = math.tointeger(arg[3])
 
 local function setup()
-  return workload.setup and workload.setup(P, n)
+  return implementations.setup(P, workload, n)
+end
+
+local function run(made)
+  return implementations.run(P, workload, n, made)
 end
 
 local function collect()
@@ -38,11 +42,11 @@ function modes.time(seconds)
     fn(...)
     spent = spent + os.clock() - start
   end
-  workload.run(P, n, setup())
+  run(setup())
   collect()
   repeat
     local made = setup()
-    charge(workload.run, P, n, made)
+    charge(run, made)
     rounds = rounds + 1
   until spent >= tonumber(seconds)
   charge(collect)
@@ -54,7 +58,7 @@ function modes.bytes()
   collect()
   if not workload.holds then collectgarbage "stop" end
   local before = collectgarbage "count"
-  local held = workload.run(P, n, made)
+  local held = run(made)
   if workload.holds then collect() end
   local grown = collectgarbage "count" - before
   return grown * 1024 / n, held
@@ -70,7 +74,7 @@ end
 
 function modes.run()
   local _, made = modes.setup()
-  workload.run(P, n, made)
+  run(made)
 end
 
 if not implementations.can(P, workload) then

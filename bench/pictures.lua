@@ -18,7 +18,7 @@ local HEIGHT <const> = 420
 
 local COLOURS <const> = {
   "#0055aa", "#e69f00", "#56b4e9", "#009e73", "#b0a000", "#d55e00", "#cc79a7",
-  "#777777", "#000000",
+  "#777777", "#000000", "#aa4499",
 }
 
 -- gnuplot's data: a line for each of `list`, a column for each

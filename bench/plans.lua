@@ -1,8 +1,8 @@
 --- Which workloads run with which sizes, how often, and how long.
 ---
 --- A plan is a list of parts: `only`, a pattern of names; `besides`, another
---- for those that are left out; `of`, the implementations if not all;
---- `sizes`; `rounds`, each a new process; `seconds` that one takes at least.
+--- for those that are left out; `flows`, if only they; `of`, the
+--- implementations if not all; `sizes`; `rounds`, each a new process; `seconds` that one takes at least.
 --- Without seconds each workload just runs, and no bytes are counted.
 
 -- Those that do a million operations in seconds.
@@ -32,8 +32,16 @@ return {
       besides = "^timers$",
       of = {"cpromise", "V8"},
       sizes = {1000000},
+      rounds = 2,
+      seconds = 0.5,
+    },
+    {
+      only = "",
+      flows = true,
+      of = {"cpromise"},
+      sizes = {1000, 100000},
       rounds = 3,
-      seconds = 1.5,
+      seconds = 0.2,
     },
     {
       only = "^chain$",

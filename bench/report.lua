@@ -12,10 +12,15 @@ local workloads = require "bench.workloads"
 local N <const>, MANY <const> = 10000, 1000000
 local SIZES <const> = {1000, 10000, 100000, 1000000}
 
--- The workloads of the pictures, and of the table of instructions.
+-- The workloads of the pictures. Of them, and of flows, instructions are
+-- counted.
 local CHOSEN <const> =
   {"new", "chain", "fan-out", "step", "all", "await", "async", "throw"}
+local COUNTED <const> = {table.unpack(CHOSEN)}
 local GROWTH <const> = {"chain", "all"}
+for _, workload in ipairs(workloads) do
+  if workload.flow then COUNTED[#COUNTED + 1] = workload.name end
+end
 
 local rows = results.load()
 
@@ -48,12 +53,27 @@ local function title_of(workload)
   return "`" .. workload.name .. "` " .. workload.about
 end
 
--- A table with a column for each implementation; fill(row) gives the text.
+-- The implementations that were measured in one of the workloads.
+local function names_of(list, n)
+  local found = {}
+  for _, name in ipairs(names) do
+    for _, workload in ipairs(list) do
+      if results.find(rows, workload.name, n, name) then
+        found[#found + 1] = name
+        break
+      end
+    end
+  end
+  return found
+end
+
+-- A table with a column for each of them; fill(row) gives the text.
 local function table_of(list, n, fill)
-  local text = head(names)
+  local columns = names_of(list, n)
+  local text = head(columns)
   for _, workload in ipairs(list) do
     local cells = {title_of(workload)}
-    for i, name in ipairs(names) do
+    for i, name in ipairs(columns) do
       local row = results.find(rows, workload.name, n, name)
       cells[i + 1] = row and fill(row) or ""
     end
@@ -79,11 +99,13 @@ local function bytes_cell(row)
   return row.bytes and ("%.0f"):format(row.bytes) or ""
 end
 
--- The workloads that hold what they make, or those that don't.
-local function that_hold(holds)
+-- The flows; or of the other workloads those that hold what they make, or
+-- those that don't.
+local function that_are(flow, holds)
   local list = {}
   for _, workload in ipairs(workloads) do
-    if (workload.holds or false) == holds then
+    if (workload.flow or false) == flow and
+      (workload.holds or false) == holds then
       list[#list + 1] = workload
     end
   end
@@ -123,6 +145,37 @@ local function growth()
   return text
 end
 
+-- The slope of a straight line through points, each a pair.
+local function slope(points)
+  local n, x, y, xx, xy = #points, 0, 0, 0, 0
+  for _, point in ipairs(points) do
+    x, y = x + point[1], y + point[2]
+    xx, xy = xx + point[1] ^ 2, xy + point[1] * point[2]
+  end
+  return (n * xy - x * y) / (n * xx - x ^ 2)
+end
+
+-- What cpromise takes for a flow in each size, and the exponent of it all.
+local function exponents()
+  local titles = {}
+  for i, n in ipairs(SIZES) do titles[i] = n end
+  titles[#titles + 1] = "exponent"
+  local text = head(titles)
+  for _, workload in ipairs(that_are(true, false)) do
+    local cells, points = {title_of(workload)}, {}
+    for i, n in ipairs(SIZES) do
+      local row = results.find(rows, workload.name, n, "cpromise")
+      cells[i + 1] = row and time_cell(row) or ""
+      if row and row.min then
+        points[#points + 1] = {math.log(n), math.log(row.min * n)}
+      end
+    end
+    cells[#SIZES + 2] = #points > 1 and ("%.2f"):format(slope(points)) or ""
+    text = text .. line(cells)
+  end
+  return text
+end
+
 -- What a job adds to a turn of the loop.
 local function latency()
   local promises = results.find(rows, "loop-turn", N, "cpromise")
@@ -137,7 +190,7 @@ end
 
 local function counts()
   local text = head {"instructions"}
-  for _, name in ipairs(CHOSEN) do
+  for _, name in ipairs(COUNTED) do
     local title = title_of(workloads[name])
     text = text .. line {title, instructions.count(name)}
   end
@@ -181,10 +234,28 @@ Promise.lua (Ezhik).
 
 %s
 %s
+## Flows
+
+What programs are made of: time, what is shared, many at once, a whole
+request. The figures mean the same; `bench/flows.lua` has the loops.
+
+%s
+Who has less to do does less, and is measured as it is. "coroutines" is
+`bench/rivals/coroutines.lua`, plain coroutines by hand: without promises,
+errors, cancelling or checks, and what is free comes without waiting for a
+turn. luv's callbacks are its bare timers. Node has `setTimeout` as a promise;
+the rest, in `bench/rivals/flows.js`, is by hand in the usual few lines, and
+none of it can be cancelled: what loses a `select` or is late goes on. Of
+asyncio it is what it comes with: `sleep`, `wait_for`, `Semaphore`, `Queue`,
+`Event`, `gather`, `TaskGroup`, `as_completed`, `wait`; each `wait_for` and
+each element of `map` is a task, and a permit or place that is free comes
+without a turn. Neither Node nor asyncio has scopes and channels both; asyncio
+has no channel without room.
+
 ## Growth
 
 Nanoseconds for one operation where there are more of them, as often as fits
-into 1.5 s; in brackets how many times as long as cpromise it took. A million
+into 0.5 s; in brackets how many times as long as cpromise it took. A million
 objects that live at once fit into no processor's cache, and V8's collector
 has to copy them. On a machine that does other work as well a difference of a
 third means little, one of instructions does.
@@ -192,10 +263,18 @@ third means little, one of instructions does.
 %s
 ![Nanoseconds for an operation by number of operations](benchmarks-growth.svg)
 
+Of each flow, nanoseconds for one operation by the number of them, and the
+exponent of the time for all: the slope of a straight line through the
+logarithms of both. 1 is twice the time for twice the operations, 2 would be
+four times.
+
+%s
+
 ## Memory
 
 What one operation asks for, in bytes, with nothing collected meanwhile:
 
+%s
 %s
 What is held of %d, in bytes for each:
 
@@ -203,9 +282,9 @@ What is held of %d, in bytes for each:
 ## Instructions
 
 Of cpromise, for one operation, as callgrind counts them: what 10,000 to
-20,000 operations take more than 1,000 do, without preparing them. Two counts
-of one build differ by half a percent at most, so this is what compares
-versions.
+20,000 operations take more than 1,000 do, without preparing them. What takes
+time is counted on the virtual clock. Two counts of one build differ by half a
+percent at most, so this is what compares versions.
 
 %s
 ## How to measure
@@ -232,15 +311,16 @@ which does less than cpromise.
 ]]
 
 local function page()
-  local loops = that_hold(false)
+  local loops, flows = that_are(false, false), that_are(true, false)
   return PAGE:format(os.date "%Y-%m-%d", versions.processor(),
     listed(versions.tools()) .. ", " .. listed(versions.rivals()),
     results.find(rows, "chain", N, "cpromise").rounds, N,
     table_of(loops, N, time_cell), failures(),
     table_of({workloads.timers}, 100000, time_cell), latency(),
-    growth(),
-    table_of(loops, N, bytes_cell),
-    MANY, table_of(that_hold(true), MANY, bytes_cell),
+    table_of(flows, N, time_cell),
+    growth(), exponents(),
+    table_of(loops, N, bytes_cell), table_of(flows, N, bytes_cell),
+    MANY, table_of(that_are(false, true), MANY, bytes_cell),
     counts())
 end
 

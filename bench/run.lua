@@ -80,9 +80,11 @@ local function add_cells(cells, part, workload, n)
   end
 end
 
-local function is_chosen(part, name, pattern)
+local function is_chosen(part, workload, pattern)
+  local name = workload.name
   return name:find(part.only) and name:find(pattern) and
-    not (part.besides and name:find(part.besides))
+    not (part.besides and name:find(part.besides)) and
+    (workload.flow or not part.flows)
 end
 
 -- All that a plan measures.
@@ -90,7 +92,7 @@ local function cells_of(plan, pattern)
   local cells = {}
   for _, part in ipairs(plan) do
     for _, workload in ipairs(workloads) do
-      if is_chosen(part, workload.name, pattern) then
+      if is_chosen(part, workload, pattern) then
         for _, n in ipairs(part.sizes) do
           add_cells(cells, part, workload, n)
         end

@@ -7,11 +7,22 @@
 --- * `setup(P, n)`, if any, makes `made`, which is not measured;
 --- * `holds`: what `run` returns stays alive, and its memory is measured;
 ---   for the others, the memory that they ask for;
---- * `needs`: functions and methods of P, besides new, resolve, next, drain.
+--- * `needs`: functions and methods of P, besides new, resolve, next, drain;
+--- * `clock`: it takes time, so P has timers; instructions are counted on the
+---   virtual clock;
+--- * `flow`: one of bench/flows.lua.
 ---
 --- P is an implementation as `cpromise` is, with two functions more, if it
---- has timers: `timer(seconds, fn)`, and `run()`, until none is left. See
+--- has timers: `timer(seconds, fn)`, and `run()`, until none is left. One
+--- that has no promises does by hand what its table `own` has: by the name of
+--- the workload, a function of n that raises if the outcome is wrong. See
 --- bench/rivals/.
+
+local flows = require "bench.flows"
+local outcome = require "bench.outcome"
+
+local complete, expect = outcome.complete, outcome.expect
+local expect_count = outcome.expect_count
 
 local workloads = {}
 
@@ -22,20 +33,6 @@ end
 
 local function id(x) return x end
 local function noop() end
-
--- Raises if the promise isn't fulfilled with the value once jobs have run.
-local function expect(P, promise, value)
-  local got
-  promise:next(function(v) got = v end)
-  P.drain()
-  if got ~= value then
-    error(("%s instead of %s"):format(got, value), 0)
-  end
-end
-
-local function expect_count(count, n)
-  if count ~= n then error(("%s of %d"):format(count, n), 0) end
-end
 
 -- Making
 
@@ -272,13 +269,6 @@ end
 
 local COROUTINES <const> = {"async", "await"}
 
--- Runs a body as an async call to its end.
-local function complete(P, body, value)
-  local call = P.async(body)()
-  P.drain()
-  expect(P, call, value)
-end
-
 add {
   name = "await",
   about = "await of a settled promise",
@@ -405,6 +395,7 @@ add {
   name = "timers",
   about = "a timer, all at once",
   needs = {"timer"},
+  clock = true,
   run = function(P, n)
     local count = 0
     local function fire() count = count + 1 end
@@ -418,6 +409,7 @@ add {
   name = "loop-turn",
   about = "a turn of the loop: a timer that starts the next",
   needs = {"timer"},
+  clock = true,
   run = function(P, n)
     local count = 0
     local function fire()
@@ -478,6 +470,8 @@ add {
     return {list, resolve}
   end,
 }
+
+for _, flow in ipairs(flows) do add(flow) end
 
 for _, workload in ipairs(workloads) do
   workloads[workload.name] = workload

@@ -11,7 +11,7 @@ local programs = require "spec.support.order_programs"
 local N <const> = 100
 
 local function run(P, workload)
-  workload.run(P, N, workload.setup and workload.setup(P, N))
+  implementations.run(P, workload, N, implementations.setup(P, workload, N))
 end
 
 -- An implementation that never runs a job, nor the loop.
@@ -22,7 +22,7 @@ local function idle(P)
   return broken
 end
 
-for _, name in ipairs {"cpromise", "pure Lua"} do
+for _, name in ipairs {"cpromise", "pure Lua", "coroutines"} do
   local P = implementations.load(name)
   describe("the workloads in " .. name, function()
     for _, workload in ipairs(workloads) do
@@ -41,6 +41,18 @@ describe("a workload", function()
     if not workload.holds and implementations.can(P, workload) then
       it("notices that no job ran: " .. workload.name, function()
         assert.is_false(pcall(run, idle(P), workload))
+      end)
+    end
+  end
+end)
+
+describe("a flow", function()
+  local P = implementations.load "cpromise"
+  after_each(function() P.run() end)
+  for _, flow in ipairs(workloads) do
+    if flow.flow and implementations.can(P, flow) then
+      it("notices that no job ran: " .. flow.name, function()
+        assert.is_false(pcall(run, idle(P), flow))
       end)
     end
   end
@@ -73,13 +85,22 @@ describe("a count of instructions", function()
     assert.is_false(is_refused(900))
   end)
 
-  it("is kept for eight workloads that exist", function()
+  local kept = instructions.read "bench/instructions.txt"
+
+  it("is kept for eight workloads that are no flows", function()
     local counts = 0
-    local _, names = instructions.read "bench/instructions.txt"
-    for _, name in ipairs(names) do
-      if workloads[name] then counts = counts + 1 end
+    for _, workload in ipairs(workloads) do
+      if kept[workload.name] and not workload.flow then
+        counts = counts + 1
+      end
     end
     assert.equal(8, counts)
+  end)
+
+  it("is kept for each flow", function()
+    for _, workload in ipairs(workloads) do
+      if workload.flow then assert.is_truthy(kept[workload.name]) end
+    end
   end)
 end)
 

@@ -2,7 +2,9 @@
 
 local Promise = require "cpromise"
 
-local P = {methods = {catch = true, finally = true, cancel = true}}
+local P = {
+  methods = {catch = true, finally = true, cancel = true, timeout = true},
+}
 for name, value in pairs(Promise) do P[name] = value end
 
 -- luv is not loaded before a timer is made: without it there is no loop to

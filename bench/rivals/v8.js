@@ -4,7 +4,7 @@
 //   node bench/rivals/v8.js WORKLOAD N time SECONDS
 //   node bench/rivals/v8.js WORKLOAD N bytes
 //
-// The time is CPU time of the whole process, that is with the threads that
+// Those of bench/flows.lua are in flows.js. The time is CPU time of the whole process, that is with the threads that
 // collect garbage and compile, and a full collection at the end.
 "use strict";
 
@@ -294,6 +294,9 @@ addCombinator("allSettled",
   (v, n) => v[0].value === 1 && v[n - 1].value === n);
 addCombinator("any", (v) => v === 1);
 addCombinator("race", (v) => v === 1);
+
+Object.assign(workloads,
+  require("./flows.js")({drain, expect, withResolvers}));
 
 async function time({run, setup = noop}, n, seconds) {
   let spent = 0, rounds = 0;
