@@ -70,6 +70,14 @@ function group.cancel_once(self, reason)
   if not ok then core.report(short) end
 end
 
+--- Whether something has failed with that reason.
+function group.has_failed(self, reason)
+  for _, failure in ipairs(self.failures) do
+    if rawequal(failure.reason, reason) then return true end
+  end
+  return false
+end
+
 --- Note a failure, and cancel what runs.
 function group.fail(self, reason, promise)
   self.failures[#self.failures + 1] = {reason = reason, promise = promise}
@@ -92,8 +100,7 @@ local function observe(self, child)
     waiting.leave(child)
   end, function(reason)
     if self.ended or self:rejected(reason, promise) then
-      waiting.leave(child)
-      return promise -- it rejects: so that is reported
+      promise:next() -- nobody handles that: so the reason is reported
     end
     waiting.leave(child)
   end)
@@ -128,7 +135,8 @@ function group.spawn_first(self, name, fn, ...)
 end
 
 -- Wait for a child. If the waiting call is cancelled meanwhile, all are asked
--- to end, at once; returns that cancellation.
+-- to end, at once; returns that cancellation. If it can't wait, all are asked to
+-- end, too; the second time that child is left.
 local function wait(self, child)
   local ok, reason = pcall(core.await, core.gate(child.observed,
     function(cancellation) group.cancel(self, cancellation) end))
@@ -137,8 +145,8 @@ local function wait(self, child)
     if self.cancellation ~= reason then group.cancel(self, reason) end
     return reason
   end
-  waiting.leave(child)
-  group.fail(self, reason, child.observed)
+  if self.cancellation then waiting.leave(child) end
+  if not group.has_failed(self, reason) then group.fail(self, reason) end
 end
 
 -- Wait till no child runs. Returns the latest cancellation of the waiting call,
@@ -166,17 +174,9 @@ function group.join(self)
   return result
 end
 
---- Whether a child has failed with that reason.
-function group.has_failed(self, reason)
-  for _, failure in ipairs(self.failures) do
-    if rawequal(failure.reason, reason) then return true end
-  end
-  return false
-end
-
---- Raise what has failed, if anything has: several as an aggregate error. A
---- failure without a promise that is the only one is left to Lua to raise.
-function group.raise_failures(self)
+--- Raise what has failed, if anything has: several as an aggregate error. What
+--- is in flight already, the error `err`, is left to Lua to raise.
+function group.raise_failures(self, err)
   local failures = self.failures
   local n = #failures
   if n > 1 then
@@ -185,6 +185,8 @@ function group.raise_failures(self)
     error(core.aggregate(errors, n .. " tasks of the scope failed"), 0)
   elseif n == 1 and failures[1].promise then
     core.unwrap(failures[1].promise)
+  elseif n == 1 and not rawequal(failures[1].reason, err) then
+    error(failures[1].reason, 0)
   end
 end
 

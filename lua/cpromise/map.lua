@@ -14,10 +14,14 @@ local known = {
   progress = check.not_callable,
 }
 
--- The first failure is the reason of all; later ones are reported.
+-- The first failure is the reason of all; later ones are reported. One that was
+-- cancelled by hand ends the others, too.
 local function rejected(job, reason, promise)
-  if job.cancellation then return not core.isCancelled(reason) end
-  group.fail(job, reason, promise)
+  local is_failure = not core.isCancelled(reason)
+  if #job.failures > 0 then return is_failure end
+  if is_failure or not job.cancellation then
+    group.fail(job, reason, promise)
+  end
 end
 
 -- Take the next element: its index, or nil at the end. An iterator may await:
@@ -51,7 +55,7 @@ local function apply(job, i, element)
   local result = core.await(job.fn(element, i))
   job.results[i] = result
   job.done = job.done + 1
-  if job.progress then
+  if job.progress and not job.cancellation then
     job.progress(job.done, job.exhausted and job.results.n or job.expected)
   end
 end

@@ -147,7 +147,7 @@ local function close(self, err)
   asked = group.join(self) or asked
   if #self.failures > 0 then
     if asked then self.body:remind(asked) end
-    group.raise_failures(self)
+    group.raise_failures(self, err)
   elseif asked and asked ~= err then
     error(asked, 0)
   end
