@@ -58,10 +58,10 @@ local function call(fn, options, ...)
   args[args.n + 1] = callback_for(options, request)
   local ok, started, err = pcall(fn, table.unpack(args, 1, args.n + 1))
   request.started = started
-  if not ok then
-    request.reject(started)
-  elseif not started and err ~= nil then
-    -- luv's way to say that nothing was started: nil and the error
+  -- nil and an error: luv's way to say that nothing was started
+  if not ok then err = started end
+  if not request.over and (not ok or not started and err ~= nil) then
+    request.over = true
     request.reject(err)
   end
   return request.promise
