@@ -536,8 +536,9 @@ describe("Promise.scope(fn)", function()
     end)
 
     it("raises for another self", function()
+      local scope <close> = Promise.scope()
       for _, name in ipairs {"spawn", "cancel"} do
-        local ok, err = pcall(function() Promise.scope()[name]({}) end)
+        local ok, err = pcall(function() scope[name]({}) end)
         assert.is_false(ok)
         assert.matches("^spec/scope_spec%.lua:%d+: bad argument #1 to '" ..
           name .. "' %(scope expected, got table%)$", err)

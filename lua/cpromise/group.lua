@@ -20,7 +20,8 @@ local waiting = require "cpromise.waiting"
 ---@field cancellation cpromise.Cancellation?  what new children get at once
 ---@field rejected fun(self, reason: any, promise: Promise): boolean?
 ---  takes note of a child that was rejected; true: let that be reported
----@field interrupt fun(self, cancellation)?  the body is cancelled too
+---@field interrupt fun(self, cancellation): boolean?  the body is cancelled too;
+---  returns whether that is news to it
 ---@field ended boolean?  nothing can be spawned any more
 local group = {}
 
@@ -57,10 +58,10 @@ end
 --- told anybody anything.
 function group.cancel(self, reason)
   local cancellation = core.cancellation(reason)
-  local is_first = not self.cancellation
+  local told = not self.cancellation
   self.cancellation = cancellation
-  if self.interrupt then self:interrupt(cancellation) end
-  return ask_children(self, cancellation) or is_first
+  if self.interrupt then told = self:interrupt(cancellation) or told end
+  return ask_children(self, cancellation) or told
 end
 
 --- The same, once, where nobody is to be told that memory ran short.
