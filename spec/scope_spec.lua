@@ -1,6 +1,7 @@
 --- Structured concurrency: both forms of a scope.
 
 local Promise = require "cpromise"
+local programs = require "spec.child"
 local helper = require "spec.helper"
 local virtual = require "cpromise.loop.virtual"
 
@@ -831,4 +832,137 @@ describe("a scope that is to be closed", function()
     assert.same({"rejected", "block"}, {outcome(p)})
     assert.same({"innermost", "inner"}, log)
   end)
+
+  it("is closed once by two variables", function()
+    local p = Promise.spawn(function()
+      local a <close> = Promise.scope()
+      local b <close> = a
+      a:spawn(task("a", 1))
+      log[#log + 1] = tostring(a == b)
+    end)
+    assert.equal("fulfilled", (outcome(p)))
+    assert.same({"true", "a ends"}, log)
+  end)
+
+  it("raises a failure once if it is closed twice", function()
+    local p = Promise.spawn(function()
+      local ok, err = pcall(function()
+        local a <close> = Promise.scope()
+        local ok, err = pcall(function()
+          local _ <close> = a
+          a:spawn(task("a", 1, "boom"))
+          await(Promise.delay(9))
+        end)
+        log[#log + 1] = tostring(ok) .. " " .. tostring(err)
+      end)
+      log[#log + 1] = tostring(ok) .. " " .. tostring(err)
+    end)
+    assert.equal("fulfilled", (outcome(p)))
+    assert.same({"a fails", "false boom", "true nil"}, log)
+  end)
+
+  it("refuses to close another object", function()
+    local scope <close> = Promise.scope()
+    local close = getmetatable(scope).__close
+    for _, v in ipairs {1, "x", {}, print, Promise.resolve()} do
+      local ok, err = pcall(close, v)
+      assert.is_false(ok)
+      assert.matches("%(scope expected, got %a+%)$", err)
+    end
+    assert.is_false(pcall(close))
+  end)
+
+  describe("that is never closed", function()
+    -- A scope that is forgotten, with a child that runs `fn`.
+    local function forget(fn)
+      Promise.spawn(function()
+        local scope = Promise.scope()
+        if fn then scope:spawn(fn) end
+      end)
+      exhaust()
+    end
+
+    it("is reported when it is collected", function()
+      local reports = helper.unhandled(function()
+        forget()
+        helper.collect()
+      end)
+      assert.equal(1, #reports)
+      assert.equal("a scope was never closed, write 'local scope <close> = " ..
+        "Promise.scope()'", reports[1].reason)
+    end)
+
+    it("is reported with the failures in it", function()
+      local reports = helper.unhandled(function()
+        forget(function()
+          await(Promise.delay(1))
+          error("lost", 0)
+        end)
+        helper.collect()
+      end)
+      assert.equal(1, #reports)
+      assert.matches("never closed.*a task of it failed: lost",
+        reports[1].reason)
+    end)
+
+    it("is reported with a failure that has no text", function()
+      local reports = helper.unhandled(function()
+        forget(function()
+          error(setmetatable({}, {__tostring = error}))
+        end)
+        helper.collect()
+      end)
+      assert.equal(1, #reports)
+      assert.matches("never closed", tostring(reports[1].reason))
+    end)
+
+    it("is reported at exit", function()
+      local text = programs.run [[
+        local Promise = require "cpromise"
+        scope = Promise.scope()
+        scope:spawn(function() error("lost", 0) end)
+        Promise.run()
+      ]]
+      assert.matches("a scope was never closed", text)
+      assert.matches("lost", text)
+    end)
+
+    it("is not reported if it was closed", function()
+      local reports = helper.unhandled(function()
+        outcome(block(function(scope) scope:spawn(task("a", 1)) end))
+        helper.collect()
+      end)
+      assert.same({}, reports)
+    end)
+  end)
+
+  -- Seconds to cancel a scope of n children that wait.
+  local function cost(n)
+    local own
+    local p = block(function(scope)
+      own = scope
+      for _ = 1, n do
+        scope:spawn(function() await(Promise.new(function() end)) end)
+      end
+      await(Promise.new(function() end))
+    end)
+    p:catch(function() end)
+    helper.collect()
+    collectgarbage "stop"
+    local start = os.clock()
+    own:cancel()
+    Promise.drain()
+    local seconds = os.clock() - start
+    collectgarbage "restart"
+    assert.equal("rejected", (p:status())) -- the body awaited
+    return seconds
+  end
+
+  it("cancels many children in a time that grows with their number",
+    function()
+      local n = helper.scaled(100000)
+      local small, large = cost(n // 10), cost(n)
+      small = math.min(small, cost(n // 10))
+      assert.is_true(large < 50 * small + 0.1)
+    end)
 end)

@@ -218,7 +218,9 @@ function Block:__gc()
   local parts = {"a scope was never closed, write 'local scope <close> = " ..
     "Promise.scope()'"}
   for _, failure in ipairs(self.failures) do
-    parts[#parts + 1] = "a task of it failed: " .. tostring(failure.reason)
+    local ok, text = pcall(tostring, failure.reason)
+    parts[#parts + 1] = "a task of it failed: " ..
+      (ok and text or "an error that can't be shown")
   end
   core.report(table.concat(parts, "; "))
 end
