@@ -645,6 +645,20 @@ describe("map", function()
         Promise.resolve(), identity)
     end)
 
+    for name, iterate in pairs {pairs = pairs, ipairs = ipairs} do
+      it("says what to do with the results of " .. name, function()
+        local message = ("bad argument #1 to 'map' (only the first result " ..
+          "of %s arrives here: give the table, or a function that " ..
+          "iterates)"):format(name)
+        assert.equal(message, helper.raised(function()
+          Promise.map(iterate {1, 2}, identity)
+        end))
+        assert.equal(message, helper.raised(function()
+          Promise.map(iterate {})
+        end))
+      end)
+    end
+
     it("raises for what is not callable", function()
       raises("bad argument #2 to 'map' (callable expected, got nil)", {})
       raises("bad argument #2 to 'map' (callable expected, got table)",
