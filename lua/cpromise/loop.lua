@@ -10,9 +10,9 @@
 ---   nothing is alive in it, so that waiting would have no end; or "stopped"
 ---   if the program has stopped the loop meanwhile: then `Promise.run()`
 ---   returns, and what waits is left as it is.
---- * `now()`: seconds since any fixed moment, never going back. It is read
----   from the table once, when the loop is set: to replace it, set the loop
----   again. The others are looked up at each use.
+--- * `now()`: seconds since any fixed moment, never going back. The core
+---   takes this function from the table once, when the loop is set: to
+---   replace it, set the loop again.
 --- * `timer(seconds, fn, background)`: call `fn()` once, that much later;
 ---   keeps the loop alive till then, unless `background` is true. Returns a
 ---   handle. An error in `fn` must not harm the loop: call it through
