@@ -170,7 +170,8 @@ local function refusal(what, current)
   end
 end
 
--- Run jobs and the loop until `done()`, or until nothing is left to do.
+-- Run jobs and the loop until `done()`, or until nothing is left to do. Returns
+-- why it ended before that, if it was stopped.
 local function run_until(current, done)
   repeat
     core.drain()
@@ -179,7 +180,9 @@ local function run_until(current, done)
       return
     end
     local alive = current and current.step()
-    if alive == "stopped" then return end
+    if alive == "stopped" then
+      return "promise still pending: the loop was stopped"
+    end
   until not alive and core.idle()
 end
 
@@ -194,7 +197,7 @@ function loop.pump(promise)
   local current = loop.load()
   local why = refusal("await on the main thread", current)
   if why then return why end
-  run_until(current, function()
+  return run_until(current, function()
     return not core.is(promise) or promise:status() ~= "pending"
   end)
 end
