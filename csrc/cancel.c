@@ -803,7 +803,8 @@ int cp_interrupt (lua_State *L) {
   if (is_free && p->state == STATE_PENDING && p->flags & FLAG_CANCELLED)
     p->flags |= FLAG_INTERRUPTED;
   lua_settop(L, before);
-  return 1;
+  lua_pushboolean(L, is_free);
+  return 2;
 }
 
 

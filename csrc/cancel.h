@@ -73,7 +73,8 @@ int cp_close (lua_State *L);
 int cp_expire (lua_State *L);
 
 /* interrupt(call, cancellation): cancel the call that runs or waits, on behalf
-   of a scope in its own body -> the carrier it had before, or nil */
+   of a scope in its own body -> the carrier it had before, or nil; whether that
+   is news to it */
 int cp_interrupt (lua_State *L);
 
 /* withdraw(call, cancellation, carrier): the running call is under that request

@@ -229,6 +229,7 @@ int cp_clock_fire (lua_State *L) {
   if (!has_clock(L))
     return 0;
   time = now(L, ctx);
+  cp_job_drain(L, ctx); /* what waits came before */
   while ((p = cp_timers_take(L, ctx, time, &seconds)) != NULL) {
     if (p->kind == KIND_TIMER)
       end_timeout(L, seconds);
@@ -373,6 +374,13 @@ int cp_setClock (lua_State *L) {
   }
   cp_host_sync(L);
   return 0;
+}
+
+
+int cp_now (lua_State *L) {
+  need_clock(L, "Promise.interval");
+  lua_pushnumber(L, now(L, cp_context(L)));
+  return 1;
 }
 
 

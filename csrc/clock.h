@@ -32,6 +32,9 @@ int cp_timeout_tostring (lua_State *L);
 /* setClock(loop): use its 'now', 'timer' and 'cancel'; nil: there is none. */
 int cp_setClock (lua_State *L);
 
+/* now() -> the time on our clock, which goes on when the loop is changed */
+int cp_now (lua_State *L);
+
 /* setLoader(hook): hook() sets a clock, if there is one. */
 int cp_setLoader (lua_State *L);
 

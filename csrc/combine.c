@@ -169,8 +169,7 @@ static void end (lua_State *L, const Promise *node, Promise *aggregate) {
 static void report_failure (lua_State *L) {
   Context *ctx = cp_context(L);
   Promise *source = cp_node_at(L, AT_SOURCE);
-  if (source->waiters > 0 ||
-      (ctx->source == source && --ctx->batch_size > 0))
+  if (source->waiters > 0 || (ctx->source == source && --ctx->batch_size > 0))
     return;
   source->flags &= (unsigned short)~FLAG_HANDLED;
   if (!(source->flags & FLAG_LISTED))

@@ -275,7 +275,7 @@ static int is_cancellation (lua_State *L, int idx) {
 
 int cp_left (lua_State *L) {
   const Context *ctx = cp_context(L);
-  lua_Integer jobs = ctx->batch;
+  lua_Integer jobs = (lua_Integer)(ctx->batch + ctx->offers);
   lua_Integer rejections = 0;
   const Promise *p;
   lua_settop(L, 0);

@@ -88,6 +88,7 @@ const luaL_Reg cp_functions[] = {
   {"event", cp_event},
   {"isTimeout", cp_isTimeout},
   {"setClock", cp_setClock},
+  {"now", cp_now},
   {"setLoader", cp_setLoader},
   {"waiting", cp_waiting},
   {"interrupt", cp_interrupt},

@@ -257,6 +257,53 @@ describe("asCompleted", function()
       assert.same({"4 fulfilled now"}, log)
     end)
 
+    local function cleaning(seconds, err)
+      return Promise.spawn(function()
+        pcall(await, Promise.new(ignore))
+        await(Promise.delay(seconds))
+        log[#log + 1] = "cleaned up " .. seconds
+        if err then error(err, 0) end
+      end)
+    end
+
+    it("waits for what it cancels", function()
+      local task = collect {cleaning(1), cleaning(3)}
+      Promise.drain()
+      task:cancel "enough"
+      loop.advance(2)
+      assert.equal("pending", status(task))
+      loop.advance(1)
+      assert.equal("enough", select(2, helper.outcome(task)).reason)
+      assert.same({"cleaned up 1", "cleaned up 3"}, log)
+    end)
+
+    it("raises the first failure of those, and reports the others",
+      function()
+        local task
+        local seen = helper.unhandled(function()
+          task = collect {
+            cleaning(1), cleaning(2, "two"), cleaning(3, "three"),
+          }
+          task:catch(ignore)
+          Promise.drain()
+          task:cancel "enough"
+          loop.advance(3)
+        end)
+        assert.same({"rejected", "two"}, {helper.outcome(task)})
+        assert.equal(1, #seen)
+        assert.equal("three", seen[1].reason)
+      end)
+
+    it("waits for nothing that others wait for", function()
+      local shared = Promise.new(ignore)
+      local other = shared:next()
+      local task = collect {shared}
+      Promise.drain()
+      task:cancel()
+      assert.is_true(Promise.isCancelled(select(2, helper.outcome(task))))
+      assert.equal("pending", status(other))
+    end)
+
     it("loses nothing in any job", function()
       for jobs = 0, 10 do
         local p, resolve = Promise.withResolvers()

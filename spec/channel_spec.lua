@@ -228,6 +228,102 @@ describe("closing a channel", function()
   end)
 end)
 
+describe("a channel that is closed with a reason", function()
+  local reason = {"broken pipe"}
+
+  it("rejects those who wait to receive", function()
+    local channel = Promise.channel()
+    local p, q = channel:receive(), channel:receive()
+    p:catch(function() end)
+    q:catch(function() end)
+    channel:close(reason)
+    assert.equal(reason, select(2, helper.outcome(p)))
+    assert.equal(reason, select(2, helper.outcome(q)))
+  end)
+
+  it("gives what is buffered first", function()
+    local channel = Promise.channel(2)
+    channel:send "a"
+    channel:send("b", nil)
+    channel:close(reason)
+    assert.same({"fulfilled", "a"}, {helper.outcome(channel:receive())})
+    assert.same({"fulfilled", "b", nil, n = 3},
+      table.pack(helper.outcome(channel:receive())))
+    for _ = 1, 2 do
+      local p = channel:receive()
+      p:catch(function() end)
+      assert.equal(reason, select(2, helper.outcome(p)))
+    end
+  end)
+
+  it("accepts what senders who wait have sent", function()
+    local channel = Promise.channel()
+    local sent = channel:send "a"
+    channel:close(reason)
+    assert.same({"fulfilled", "a"}, {helper.outcome(channel:receive())})
+    assert.equal("fulfilled", (helper.outcome(sent)))
+    local p = channel:receive()
+    p:catch(function() end)
+    assert.equal(reason, select(2, helper.outcome(p)))
+  end)
+
+  it("rejects senders after that", function()
+    local channel = Promise.channel(1)
+    channel:close(reason)
+    local p = channel:send "a"
+    p:catch(function() end)
+    assert.equal(reason, select(2, helper.outcome(p)))
+  end)
+
+  it("raises in a loop, after all values", function()
+    local channel, got = Promise.channel(3), {}
+    for i = 1, 3 do channel:send(i) end
+    channel:close(reason)
+    local p = Promise.spawn(function()
+      for v in channel do got[#got + 1] = v end
+    end)
+    p:catch(function() end)
+    assert.equal(reason, select(2, helper.outcome(p)))
+    assert.same({1, 2, 3}, got)
+  end)
+
+  it("keeps the first reason", function()
+    local channel = Promise.channel()
+    channel:close(reason)
+    channel:close "other"
+    channel:close()
+    local p = channel:receive()
+    p:catch(function() end)
+    assert.equal(reason, select(2, helper.outcome(p)))
+  end)
+
+  it("gets none after it was closed without", function()
+    local channel = Promise.channel()
+    channel:close()
+    channel:close(reason)
+    assert.same({"fulfilled", n = 1},
+      table.pack(helper.outcome(channel:receive())))
+  end)
+
+  it("takes false for a reason", function()
+    local channel = Promise.channel()
+    channel:close(false)
+    local p = channel:receive()
+    p:catch(function() end)
+    assert.same({"rejected", false}, {helper.outcome(p)})
+  end)
+
+  it("reports a receive that nobody handles", function()
+    local seen = helper.unhandled(function()
+      local channel = Promise.channel()
+      channel:receive()
+      channel:close(reason)
+    end)
+    assert.equal(1, #seen)
+    assert.equal(reason, seen[1].reason)
+  end)
+end)
+
 describe("a cancelled send", function()
   it("sends nothing", function()
     local channel = Promise.channel(1)

@@ -1,6 +1,7 @@
 --- Structured concurrency: both forms of a scope.
 
 local Promise = require "cpromise"
+local programs = require "spec.child"
 local helper = require "spec.helper"
 local virtual = require "cpromise.loop.virtual"
 
@@ -294,6 +295,43 @@ describe("Promise.scope(fn)", function()
       assert.same({"a cancelled"}, log)
     end)
 
+    it("by the scope's own method, fulfils with what the body returns",
+      function()
+        local p = Promise.scope(function(scope)
+          scope:spawn(task("a", 3))
+          scope:cancel()
+          return 1, nil, 3
+        end)
+        assert.same({"fulfilled", 1, nil, 3, n = 4}, table.pack(outcome(p)))
+        assert.same({"a cancelled"}, log)
+      end)
+
+    it("by the scope's own method, fulfils though the body cleans up",
+      function()
+        local own
+        local p = Promise.scope(function(scope)
+          own = scope
+          local _, reason = pcall(await, Promise.delay(9))
+          await(Promise.delay(1))
+          return reason.reason
+        end)
+        loop.advance(1)
+        own:cancel "why"
+        assert.same({"fulfilled", "why"}, {outcome(p)})
+        assert.equal(2, loop.now())
+      end)
+
+    it("by the scope's own method, rejects with what fails then", function()
+      local own
+      local p = Promise.scope(function(scope)
+        own = scope
+        pcall(await, Promise.delay(9))
+        error("cleanup", 0)
+      end)
+      own:cancel()
+      assert.same({"rejected", "cleanup"}, {outcome(p)})
+    end)
+
     it("by its own body, at the next await", function()
       local p = Promise.scope(function(scope)
         scope:cancel "why"
@@ -305,34 +343,17 @@ describe("Promise.scope(fn)", function()
       assert.same({"after"}, log)
     end)
 
-    it("by its own body, which returns all the same", function()
-      local p = Promise.scope(function(scope)
-        scope:spawn(task("a", 3))
-        scope:cancel "why"
-        return "one", "two"
-      end)
-      assert.same({"fulfilled", "one", "two"}, {outcome(p)})
-      assert.same({"a cancelled"}, log)
-    end)
-
-    it("again, while what it cancelled cleans up", function()
+    it("in both ways, rejects with that from outside", function()
       local own
       local p = Promise.scope(function(scope)
         own = scope
-        scope:spawn(function()
-          local _ <close> = setmetatable({}, {__close = function()
-            task("clean-up", 9)()
-          end})
-          await(Promise.delay(9))
-        end)
+        pcall(await, Promise.delay(9))
+        pcall(await, Promise.delay(9))
       end)
-      loop.advance(1)
-      assert.is_true(own:cancel())
-      loop.advance(1)
-      assert.is_true(own:cancel())
-      assert.equal("fulfilled", (outcome(p)))
-      assert.same({"clean-up cancelled"}, log)
-      assert.equal(2, loop.now())
+      own:cancel "inside"
+      Promise.drain()
+      p:cancel "outside"
+      assert.equal("outside", select(2, outcome(p)).reason)
     end)
 
     it("by a child", function()
@@ -516,8 +537,9 @@ describe("Promise.scope(fn)", function()
     end)
 
     it("raises for another self", function()
+      local scope <close> = Promise.scope()
       for _, name in ipairs {"spawn", "cancel"} do
-        local ok, err = pcall(function() Promise.scope()[name]({}) end)
+        local ok, err = pcall(function() scope[name]({}) end)
         assert.is_false(ok)
         assert.matches("^spec/scope_spec%.lua:%d+: bad argument #1 to '" ..
           name .. "' %(scope expected, got table%)$", err)
@@ -607,190 +629,17 @@ describe("a scope that is to be closed", function()
     assert.equal(1, loop.now())
   end)
 
-  it("raises a child's failure, its siblings and its body cancelled",
+  it("raises a child's failure at the end, its siblings cancelled",
     function()
       local p = block(function(scope)
         scope:spawn(task("a", 9))
         scope:spawn(task("b", 1, "boom"))
-        task("block", 9)()
+        log[#log + 1] = "block ends"
       end)
       assert.same({"rejected", "boom"}, {outcome(p)})
-      table.sort(log)
-      assert.same({"a cancelled", "b fails", "block cancelled"}, log)
-      assert.equal(1, loop.now())
+      assert.same({"block ends", "b fails", "a cancelled"}, log)
       assert.equal("string", type(p:traceback()))
     end)
-
-  it("interrupts a body that runs at its next await", function()
-    local p = block(function(scope)
-      local ok, reason = pcall(function()
-        scope:spawn(function() error("at once", 0) end)
-        await(nil)
-        await(nil)
-        log[#log + 1] = "never"
-      end)
-      log[#log + 1] = ok or reason.reason
-      assert.equal("at once", Promise.cancelled().reason)
-    end)
-    assert.same({"rejected", "at once"}, {outcome(p)})
-    assert.same({"at once"}, log)
-  end)
-
-  it("interrupts the body through pawait, too", function()
-    local p = block(function(scope)
-      scope:spawn(task("b", 1, "boom"))
-      for _ = 1, 5 do Promise.pawait(Promise.delay(9)) end
-      log[#log + 1] = "never"
-    end)
-    assert.same({"rejected", "boom"}, {outcome(p)})
-    assert.same({"b fails"}, log)
-  end)
-
-  it("asks the call no more when the block has ended", function()
-    local p = Promise.spawn(function()
-      local ok, reason = pcall(function()
-        local scope <close> = Promise.scope()
-        scope:spawn(task("b", 1, "boom"))
-        await(Promise.delay(9))
-      end)
-      log[#log + 1] = ok or reason
-      log[#log + 1] = tostring(Promise.cancelled())
-      await(Promise.delay(1))
-      return "went on"
-    end)
-    assert.same({"fulfilled", "went on"}, {outcome(p)})
-    assert.same({"b fails", "boom", "nil"}, log)
-  end)
-
-  it("gives the call back what it was asked before", function()
-    local p = Promise.spawn(function()
-      pcall(await, Promise.delay(9))
-      pcall(function()
-        local scope <close> = Promise.scope()
-        scope:spawn(task("b", 1, "boom"))
-        await(Promise.delay(9))
-      end)
-      return Promise.cancelled().reason
-    end)
-    loop.advance(1)
-    p:cancel "before"
-    assert.same({"fulfilled", "before"}, {outcome(p)})
-  end)
-
-  it("raises the caller's cancellation after a failure, at the next await",
-    function()
-      local p = Promise.spawn(function()
-        local ok, reason = pcall(function()
-          local scope <close> = Promise.scope()
-          scope:spawn(function()
-            pcall(await, Promise.delay(9))
-            error("cleanup failed", 0)
-          end)
-          await(Promise.delay(9))
-        end)
-        log[#log + 1] = ok or reason
-        log[#log + 1] = Promise.cancelled().reason
-        await(Promise.delay(1))
-        log[#log + 1] = "never"
-      end)
-      loop.advance(1)
-      assert.is_true(p:cancel "stop")
-      assert.equal("stop", select(2, outcome(p)).reason)
-      assert.same({"cleanup failed", "stop"}, log)
-    end)
-
-  it("passes a second cancellation on to a clean-up that hangs", function()
-    local p = block(function(scope)
-      scope:spawn(function()
-        local _ <close> = setmetatable({}, {__close = function()
-          task("clean-up", 99)()
-        end})
-        await(Promise.delay(9))
-      end)
-    end)
-    loop.advance(1)
-    assert.is_true(p:cancel "once")
-    loop.advance(1)
-    assert.is_true(p:cancel "twice")
-    local _, reason = outcome(p)
-    assert.is_true(Promise.isCancelled(reason))
-    assert.same({"clean-up cancelled"}, log)
-    assert.equal(2, loop.now())
-  end)
-
-  it("closed twice ends once", function()
-    local p = Promise.spawn(function()
-      local a <close> = Promise.scope()
-      local _ <close> = a
-      a:spawn(task("a", 1))
-    end)
-    assert.equal("fulfilled", (outcome(p)))
-    assert.same({"a ends"}, log)
-  end)
-
-  it("refuses another self in __close", function()
-    local close
-    outcome(block(function(scope) close = getmetatable(scope).__close end))
-    local ok, err = pcall(close, {})
-    assert.is_false(ok)
-    assert.matches("bad argument #1 to '__close' %(scope expected", err)
-  end)
-
-  it("is reported if it is never closed, with its failures", function()
-    local reports = helper.unhandled(function()
-      local p = Promise.spawn(function()
-        local scope = Promise.scope()
-        scope:spawn(task("b", 1, "boom"))
-      end)
-      outcome(p)
-      helper.collect()
-    end)
-    assert.equal(1, #reports)
-    assert.matches("never closed.*<close>.*boom", reports[1].reason)
-  end)
-
-  it("interrupts the body in a coroutine of one's own", function()
-    local co = coroutine.wrap(function()
-      local ok, reason = pcall(function()
-        local scope <close> = Promise.scope()
-        scope:spawn(task("b", 1, "boom"))
-        Promise.pawait(Promise.delay(9))
-        log[#log + 1] = "never"
-      end)
-      log[#log + 1] = ok or reason
-      await(Promise.delay(1))
-      log[#log + 1] = loop.now()
-    end)
-    co()
-    exhaust()
-    assert.same({"b fails", "boom", 2}, log)
-  end)
-
-  it("interrupts the body on the main thread", function()
-    local ok, reason = pcall(function()
-      local scope <close> = Promise.scope()
-      scope:spawn(task("b", 1, "boom"))
-      await(Promise.delay(9))
-    end)
-    assert.same({false, "boom"}, {ok, reason})
-    assert.equal(1, loop.now())
-    await(Promise.delay(1))
-    assert.equal(2, loop.now())
-  end)
-
-  it("interrupts the outer of two bodies through the inner", function()
-    local ok, reason = pcall(function()
-      local outer <close> = Promise.scope()
-      outer:spawn(task("b", 1, "boom"))
-      local inner <close> = Promise.scope()
-      inner:spawn(task("a", 9))
-      await(Promise.delay(20))
-    end)
-    assert.same({false, "boom"}, {ok, reason})
-    table.sort(log)
-    assert.same({"a cancelled", "b fails"}, log)
-    assert.equal(1, loop.now())
-  end)
 
   it("raises all of several failures, the block's among them", function()
     local p = block(function(scope)
@@ -868,7 +717,7 @@ describe("a scope that is to be closed", function()
     assert.same({"rejected", "block"}, {outcome(p)})
   end)
 
-  it("just ends after its own cancel", function()
+  it("just ends after its own cancel, and raises nothing of it", function()
     local p = block(function(scope)
       scope:spawn(task("a", 9))
       await(Promise.delay(1))
@@ -879,23 +728,6 @@ describe("a scope that is to be closed", function()
     assert.same({"fulfilled", "result"}, {outcome(p)})
     assert.same({"a cancelled"}, log)
   end)
-
-  it("raises its own cancel at the next await in it, and not after it",
-    function()
-      local p = Promise.spawn(function()
-        local ok, reason = pcall(function()
-          local scope <close> = Promise.scope()
-          scope:cancel "enough"
-          await(Promise.delay(1))
-          log[#log + 1] = "never"
-        end)
-        log[#log + 1] = ok or reason.reason
-        await(Promise.delay(1))
-        return "went on"
-      end)
-      assert.same({"fulfilled", "went on"}, {outcome(p)})
-      assert.same({"enough"}, log)
-    end)
 
   it("can't spawn after it has ended", function()
     local own
@@ -1000,4 +832,137 @@ describe("a scope that is to be closed", function()
     assert.same({"rejected", "block"}, {outcome(p)})
     assert.same({"innermost", "inner"}, log)
   end)
+
+  it("is closed once by two variables", function()
+    local p = Promise.spawn(function()
+      local a <close> = Promise.scope()
+      local b <close> = a
+      a:spawn(task("a", 1))
+      log[#log + 1] = tostring(a == b)
+    end)
+    assert.equal("fulfilled", (outcome(p)))
+    assert.same({"true", "a ends"}, log)
+  end)
+
+  it("raises a failure once if it is closed twice", function()
+    local p = Promise.spawn(function()
+      local ok, err = pcall(function()
+        local a <close> = Promise.scope()
+        local ok, err = pcall(function()
+          local _ <close> = a
+          a:spawn(task("a", 1, "boom"))
+          await(Promise.delay(9))
+        end)
+        log[#log + 1] = tostring(ok) .. " " .. tostring(err)
+      end)
+      log[#log + 1] = tostring(ok) .. " " .. tostring(err)
+    end)
+    assert.equal("fulfilled", (outcome(p)))
+    assert.same({"a fails", "false boom", "true nil"}, log)
+  end)
+
+  it("refuses to close another object", function()
+    local scope <close> = Promise.scope()
+    local close = getmetatable(scope).__close
+    for _, v in ipairs {1, "x", {}, print, Promise.resolve()} do
+      local ok, err = pcall(close, v)
+      assert.is_false(ok)
+      assert.matches("%(scope expected, got %a+%)$", err)
+    end
+    assert.is_false(pcall(close))
+  end)
+
+  describe("that is never closed", function()
+    -- A scope that is forgotten, with a child that runs `fn`.
+    local function forget(fn)
+      Promise.spawn(function()
+        local scope = Promise.scope()
+        if fn then scope:spawn(fn) end
+      end)
+      exhaust()
+    end
+
+    it("is reported when it is collected", function()
+      local reports = helper.unhandled(function()
+        forget()
+        helper.collect()
+      end)
+      assert.equal(1, #reports)
+      assert.equal("a scope was never closed, write " ..
+        "'local scope <close> = Promise.scope()'", reports[1].reason)
+    end)
+
+    it("is reported with the failures in it", function()
+      local reports = helper.unhandled(function()
+        forget(function()
+          await(Promise.delay(1))
+          error("lost", 0)
+        end)
+        helper.collect()
+      end)
+      assert.equal(1, #reports)
+      assert.matches("never closed.*a task of it failed: lost",
+        reports[1].reason)
+    end)
+
+    it("is reported with a failure that has no text", function()
+      local reports = helper.unhandled(function()
+        forget(function()
+          error(setmetatable({}, {__tostring = error}))
+        end)
+        helper.collect()
+      end)
+      assert.equal(1, #reports)
+      assert.matches("never closed", tostring(reports[1].reason))
+    end)
+
+    it("is reported at exit", function()
+      local text = programs.run [[
+        local Promise = require "cpromise"
+        scope = Promise.scope()
+        scope:spawn(function() error("lost", 0) end)
+        Promise.run()
+      ]]
+      assert.matches("a scope was never closed", text)
+      assert.matches("lost", text)
+    end)
+
+    it("is not reported if it was closed", function()
+      local reports = helper.unhandled(function()
+        outcome(block(function(scope) scope:spawn(task("a", 1)) end))
+        helper.collect()
+      end)
+      assert.same({}, reports)
+    end)
+  end)
+
+  -- Seconds to cancel a scope of n children that wait.
+  local function cost(n)
+    local own
+    local p = block(function(scope)
+      own = scope
+      for _ = 1, n do
+        scope:spawn(function() await(Promise.new(function() end)) end)
+      end
+      await(Promise.new(function() end))
+    end)
+    p:catch(function() end)
+    helper.collect()
+    collectgarbage "stop"
+    local start = os.clock()
+    own:cancel()
+    Promise.drain()
+    local seconds = os.clock() - start
+    collectgarbage "restart"
+    assert.equal("rejected", (p:status())) -- the body awaited
+    return seconds
+  end
+
+  it("cancels many children in a time that grows with their number",
+    function()
+      local n = helper.scaled(100000)
+      local small, large = cost(n // 10), cost(n)
+      small = math.min(small, cost(n // 10))
+      assert.is_true(large < 50 * small + 0.1)
+    end)
 end)

@@ -5,7 +5,7 @@ local Promise = require "cpromise"
 local helper = require "spec.helper"
 local virtual = require "cpromise.loop.virtual"
 
-local await, pawait, delay = Promise.await, Promise.pawait, Promise.delay
+local await, delay = Promise.await, Promise.delay
 local random = math.random
 
 local function chance(percent)
@@ -34,7 +34,7 @@ local ways = {
 }
 
 local function leaf()
-  local ok, reason = pawait(delay(random(0, 6)))
+  local ok, reason = pcall(await, delay(random(0, 6)))
   if not ok then return ways[random(#ways)](reason) end
   if chance(25) then fail() end
 end

@@ -263,6 +263,69 @@ describe("timeout", function()
     assert.is_true(closed)
   end)
 
+  it("rejects when what it cancelled has cleaned up", function()
+    local p = Promise.spawn(function()
+      pcall(Promise.await, Promise.delay(9))
+      Promise.await(Promise.delay(2))
+    end):timeout(1)
+    p:catch(function() end)
+    loop.advance(2.9)
+    assert.equal("pending", (p:status()))
+    loop.advance(0.1)
+    assert.is_true(Promise.isTimeout(select(2, helper.outcome(p))))
+  end)
+
+  it("rejects though what it cancelled comes to an end", function()
+    local p = Promise.spawn(function()
+      pcall(Promise.await, Promise.delay(9))
+      return "result"
+    end):timeout(1)
+    p:catch(function() end)
+    loop.advance(1)
+    assert.is_true(Promise.isTimeout(select(2, helper.outcome(p))))
+  end)
+
+  it("rejects with what failed in cleaning up", function()
+    local p = Promise.spawn(function()
+      pcall(Promise.await, Promise.delay(9))
+      error("cleanup", 0)
+    end):timeout(1)
+    p:catch(function() end)
+    loop.advance(1)
+    assert.same({"rejected", "cleanup", n = 2}, outcome(p))
+  end)
+
+  it("rejects at once if it waits for no clean-up", function()
+    local ended
+    local p = Promise.shield(Promise.spawn(function()
+      Promise.await(Promise.delay(3))
+      ended = true
+    end)):timeout(1)
+    p:catch(function() end)
+    loop.advance(1)
+    assert.is_true(Promise.isTimeout(select(2, helper.outcome(p))))
+    loop.advance(2)
+    assert.is_true(ended)
+  end)
+
+  it("is cancelled while it waits for a clean-up", function()
+    local p = Promise.spawn(function()
+      pcall(Promise.await, Promise.delay(9))
+      Promise.await(Promise.new(function() end))
+    end):timeout(1)
+    p:catch(function() end)
+    loop.advance(2)
+    assert.equal("pending", (p:status()))
+    assert.is_true(p:cancel())
+    assert.equal("rejected", (helper.outcome(p)))
+  end)
+
+  it("lets a source win that has settled before its turn", function()
+    local p = Promise.delay(1, "value"):timeout(1)
+    loop.advance(1)
+    assert.same({"fulfilled", "value", n = 2}, outcome(p))
+  end)
+
   it("is reported if nobody handles it", function()
     local reports = helper.unhandled(function()
       Promise.delay(3):timeout(1)
@@ -533,6 +596,184 @@ describe("promisify", function()
   it("raises for nil", function()
     assert.equal("bad argument #1 to 'promisify' (callable expected, " ..
       "got nil)", message(Promise.promisify))
+  end)
+
+  describe("with options", function()
+    -- A function with a callback; what was cancelled and given back.
+    local function requests(started)
+      local calls, cancelled, disposed = {}, {}, {}
+      local fn = Promise.promisify(function(done)
+        calls[#calls + 1] = done
+        if started then return started(#calls) end
+        return "request " .. #calls
+      end, {
+        cancel = function(...)
+          cancelled[#cancelled + 1] = table.pack(...)
+        end,
+        dispose = function(...)
+          disposed[#disposed + 1] = table.pack(...)
+        end,
+      })
+      return fn, calls, cancelled, disposed
+    end
+
+    it("calls cancel once, with what the function returned", function()
+      local fn, _, cancelled = requests()
+      local p, q = fn(), fn()
+      assert.is_true(p:cancel "why")
+      assert.is_false(p:cancel())
+      assert.same({{"request 1", n = 1}}, cancelled)
+      assert.equal("why", select(2, helper.outcome(p)).reason)
+      assert.equal("pending", (q:status()))
+    end)
+
+    it("calls cancel when the last waiter is cancelled", function()
+      local fn, _, cancelled = requests()
+      local p = fn()
+      local one = Promise.spawn(function() Promise.await(p) end)
+      local other = p:next()
+      one:cancel()
+      assert.same({}, cancelled)
+      other:cancel()
+      assert.same({{"request 1", n = 1}}, cancelled)
+    end)
+
+    it("calls no cancel when there is no request", function()
+      local fn, _, cancelled = requests(function() end)
+      fn():cancel()
+      assert.same({}, cancelled)
+    end)
+
+    it("calls no cancel after the callback", function()
+      local fn, calls, cancelled, disposed = requests()
+      local p = fn()
+      calls[1](nil, "v")
+      assert.is_false(p:cancel())
+      assert.same({"fulfilled", "v", n = 2}, outcome(p))
+      assert.same({}, cancelled)
+      assert.same({}, disposed)
+    end)
+
+    it("gives back results that come too late", function()
+      local fn, calls, _, disposed = requests()
+      fn():cancel()
+      calls[1](nil, 1, nil, 3)
+      assert.same({{1, nil, 3, n = 3}}, disposed)
+    end)
+
+    it("gives back results that come while cancel runs", function()
+      local disposed, done
+      local fn = Promise.promisify(function(fn_done)
+        done = fn_done
+        return true
+      end, {
+        cancel = function() done(nil, "late") end,
+        dispose = function(v) disposed = v end,
+      })
+      local p = fn()
+      p:cancel()
+      assert.equal("late", disposed)
+      assert.is_true(Promise.isCancelled(select(2, helper.outcome(p))))
+    end)
+
+    it("gives back the results of a second callback", function()
+      local fn, calls, _, disposed = requests()
+      local p = fn()
+      calls[1](nil, "first")
+      calls[1](nil, "second")
+      assert.same({"fulfilled", "first", n = 2}, outcome(p))
+      assert.same({{"second", n = 1}}, disposed)
+    end)
+
+    it("drops errors that come too late", function()
+      local fn, calls, _, disposed = requests()
+      local reports = helper.unhandled(function()
+        fn():cancel()
+        calls[1] "ECANCELED"
+      end)
+      assert.same({}, disposed)
+      assert.same({}, reports)
+    end)
+
+    it("gives back the results of a call that did not start", function()
+      local fn, calls, cancelled, disposed = requests(function()
+        return nil, "EINVAL"
+      end)
+      local p = fn()
+      p:catch(function() end)
+      calls[1](nil, "after all")
+      assert.same({"rejected", "EINVAL", n = 2}, outcome(p))
+      assert.same({{"after all", n = 1}}, disposed)
+      assert.same({}, cancelled)
+    end)
+
+    it("gives back the results of a call that raised", function()
+      local fn, calls, cancelled, disposed = requests(function()
+        error("bad mode", 0)
+      end)
+      local p = fn()
+      p:catch(function() end)
+      calls[1](nil, "after all")
+      assert.same({"rejected", "bad mode", n = 2}, outcome(p))
+      assert.same({{"after all", n = 1}}, disposed)
+      assert.same({}, cancelled)
+    end)
+
+    it("needs neither of them", function()
+      for _, options in ipairs {{}, {cancel = error}, {dispose = error}} do
+        local done
+        local p = Promise.promisify(function(fn_done)
+          done = fn_done
+        end, options)()
+        p:cancel()
+        if not options.dispose then done(nil, "late") end
+        assert.is_true(Promise.isCancelled(select(2, helper.outcome(p))))
+      end
+    end)
+
+    it("reports an error in cancel", function()
+      local p
+      local reports = helper.unhandled(function()
+        p = Promise.promisify(function() return 1 end, {
+          cancel = function() error("in cancel", 0) end,
+        })()
+        p:cancel()
+      end)
+      assert.equal("in cancel", reports[1].reason)
+      assert.equal(1, #reports)
+      assert.is_true(Promise.isCancelled(select(2, p:status())))
+    end)
+
+    it("takes callable objects", function()
+      local seen
+      local object = setmetatable({}, {__call = function(_, v) seen = v end})
+      Promise.promisify(function() return "it" end, {cancel = object})()
+        :cancel()
+      assert.equal("it", seen)
+    end)
+
+    it("keeps what the options were", function()
+      local options, seen = {}, nil
+      options.cancel = function(v) seen = v end
+      local fn = Promise.promisify(function() return "it" end, options)
+      options.cancel = error
+      fn():cancel()
+      assert.equal("it", seen)
+    end)
+
+    local bad = {
+      {"table expected, got number", 1},
+      {"table expected, got function", print},
+      {"unknown option 'canel'", {canel = print}},
+      {"option 'cancel': callable expected, got number", {cancel = 1}},
+      {"option 'dispose': callable expected, got string", {dispose = "x"}},
+    }
+    for _, case in ipairs(bad) do
+      it("raises: " .. case[1], function()
+        assert.equal(("bad argument #2 to 'promisify' (%s)"):format(case[1]),
+          message(Promise.promisify, print, case[2]))
+      end)
+    end
   end)
 
   it("makes promises of luv's functions", function()

@@ -47,12 +47,12 @@ local promise = {}
 ---@field message string  "All promises were rejected"
 
 --- A loop, as modules like `cpromise.loop.luv` are one. The functions take no
---- `self`.
+--- `self`. What each must do stands in lua/cpromise/loop.lua.
 ---@class cpromise.Loop
 ---@field wake fun(drain: fun())  see that `drain()` is called soon, not at once
----@field step fun(): boolean  run the loop once, waiting if need be; false when nothing is alive
----@field now fun(): number  seconds, never going back
----@field timer fun(seconds: number, fn: fun(), background?: boolean): any  call `fn` once; a handle. One in the background doesn't keep the loop alive
+---@field step fun(): boolean|"stopped"  run the loop once, waiting if need be; false when nothing is alive; "stopped" if the program has stopped the loop, which ends `Promise.run()`
+---@field now fun(): number  seconds, never going back; read from the table once, when the loop is set
+---@field timer fun(seconds: number, fn: fun(), background?: boolean): any  call `fn` once, so much later; a handle. One in the background doesn't keep the loop alive. All delays and timeouts share one such timer
 ---@field cancel fun(handle: any)  the timer won't fire; no effect if it has
 ---@field inside fun(): boolean  whether one of the loop's callbacks is running
 ---@field poll? fun()  run the loop once, without waiting
@@ -434,7 +434,8 @@ function Promise.queueMicrotask(fn, ...) end
 
 --- Run `fn(...)` as an async call, and jobs and the loop until it has settled;
 --- return its values, or raise its reason as it is. Without arguments, run
---- until nothing is left to do. With no loop only jobs run.
+--- until nothing is left to do, or until the loop is stopped (`uv.stop()`).
+--- With no loop only jobs run.
 ---
 --- Raises in a handler, async function or executor, and in a callback of the
 --- loop; and if nothing is left to do that could settle the call.
@@ -443,8 +444,9 @@ function Promise.queueMicrotask(fn, ...) end
 ---@return any ...
 function Promise.run(fn, ...) end
 
---- Use this loop from now on; nil: find one. Raises, naming the function that
---- is missing, for what is no loop.
+--- Use this loop from now on; nil: find one. Delays and timeouts that wait move
+--- to it, and keep the time that is left to them. Raises, naming the function
+--- that is missing, for what is no loop.
 ---@param loop? cpromise.Loop
 function Promise.setLoop(loop) end
 
@@ -457,13 +459,36 @@ function Promise.loop() end
 -- Time and callbacks ---------------------------------------------------------
 
 --- A promise that is resolved with the values after that many seconds (a
---- number from 0, fractions allowed). Cancelling it frees its timer. Raises if
---- there is no loop.
+--- number from 0, fractions allowed; math.huge: never), on the loop's clock and
+--- not before. Never in the call, even after 0 seconds. Delays and timeouts
+--- that are due fire in order of time, and the jobs that one has queued run
+--- before the next one fires.
+---
+--- A delay keeps the loop alive until it has fired or is cancelled. Raises for
+--- what is no time, and if there is no loop.
 ---@param seconds number
 ---@param ... any
 ---@return Promise
 ---@nodiscard
 function Promise.delay(seconds, ...) end
+
+--- For a loop in an async function (or a coroutine, or on the main thread): an
+--- iterator that counts 1, 2, and so on, the first turn so many seconds (more
+--- than 0, fractions allowed) after this call, each further one so many after
+--- the last one was due:
+---
+---     for i in Promise.interval(0.5) do print(i) end
+---
+--- However long the body takes, the turns don't drift. A turn whose time has
+--- passed before the body came back for it is left out, and is not counted.
+--- Nothing runs between two turns: an iterator that is dropped needs no end.
+---
+--- Raises for what is no time, for 0 and math.huge, and if there is no loop; a
+--- step raises where `await` does.
+---@param seconds number
+---@return fun(): integer step
+---@nodiscard
+function Promise.interval(seconds) end
 
 --- A promise that follows this one. If this one has not settled after so many
 --- seconds (a number from 0, fractions allowed), it is cancelled, as by
@@ -473,8 +498,10 @@ function Promise.delay(seconds, ...) end
 --- cancelled, and the promise rejects at once. To give up without waiting:
 --- `Promise.shield(p):timeout(seconds)`.
 ---
---- The timer is freed when either settles. Raises for what is no time, and if
---- there is no loop.
+--- If this one has settled before the time is up, it wins, however late the
+--- loop comes to see that. A timeout keeps the loop alive only while somebody
+--- waits on the main thread (in `run(fn)` or `await`). Raises for what is no
+--- time, and if there is no loop.
 ---@param seconds number
 ---@param reason? any  kept in the timeout
 ---@return Promise

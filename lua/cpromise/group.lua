@@ -8,7 +8,8 @@ local core = require "cpromise.core"
 ---@field group userdata  its children: see csrc/group.h
 ---@field failures {reason: any, promise: Promise?}[]  in order of time
 ---@field cancellation cpromise.Cancellation?  what new children get at once
----@field interrupt fun(self, cancellation)?  the body is cancelled too
+---@field interrupt fun(self, cancellation): boolean?  the body is cancelled
+---  too; returns whether that is news to it
 ---@field ended boolean?  nothing can be spawned any more
 local group = {}
 
@@ -32,10 +33,10 @@ end
 --- Returns whether that told anybody anything.
 function group.cancel(self, reason)
   local cancellation = core.cancellation(reason)
-  local is_first = not self.cancellation
+  local told = not self.cancellation
   self.cancellation = cancellation
-  if self.interrupt then self:interrupt(cancellation) end
-  return core.askChildren(self.group, cancellation) or is_first
+  if self.interrupt then told = self:interrupt(cancellation) or told end
+  return core.askChildren(self.group, cancellation) or told
 end
 
 --- The same, once, where nobody is to be told that memory ran short.
@@ -72,10 +73,13 @@ local function wait(self)
   local function ask(reason) group.cancel(self, reason) end
   while core.children(self.group) > 0 do
     local ok, reason = pcall(core.await, core.idlePromise(self.group, ask))
-    if not ok and not core.isCancelled(reason) then error(reason, 0) end
-    if not ok then
+    if not ok and core.isCancelled(reason) then
       cancellation = reason
       if self.cancellation ~= reason then ask(reason) end
+    elseif not ok and self.cancellation then
+      error(reason, 0)
+    elseif not ok then -- nothing is left that could end them but this
+      group.fail(self, reason)
     end
   end
   return cancellation
@@ -109,9 +113,9 @@ function group.report_failures(self)
   end
 end
 
---- Raise what has failed, if anything has: several as an aggregate error. A
---- failure without a promise that is the only one is left to Lua to raise.
-function group.raise_failures(self)
+--- Raise what has failed, if anything has: several as an aggregate error.
+--- What is in flight already, the error `err`, is left to Lua to raise.
+function group.raise_failures(self, err)
   local failures = self.failures
   local n = #failures
   if n > 1 then
@@ -120,6 +124,8 @@ function group.raise_failures(self)
     error(core.aggregate(errors, n .. " tasks of the scope failed"), 0)
   elseif n == 1 and failures[1].promise then
     core.unwrap(failures[1].promise)
+  elseif n == 1 and not rawequal(failures[1].reason, err) then
+    error(failures[1].reason, 0)
   end
 end
 

@@ -7,17 +7,27 @@
 ---   doesn't end or sleep before. `drain` takes nothing and never raises.
 ---   It may be asked again before it has happened.
 --- * `step()`: run the loop once, waiting if need be. Returns false when
----   nothing is alive in it, so that waiting would have no end.
---- * `now()`: seconds since any fixed moment, never going back.
---- * `timer(seconds, fn, background)`: call `fn()` once, that much later and
----   in order of time; keeps the loop alive till then, unless `background` is
----   true. Returns a handle. An error in `fn` must not harm the loop: call it
----   through `loop.call`.
+---   nothing is alive in it, so that waiting would have no end; or "stopped"
+---   if the program has stopped the loop meanwhile: then `Promise.run()`
+---   returns, and what waits is left as it is.
+--- * `now()`: seconds since any fixed moment, never going back. The core
+---   takes this function from the table once, when the loop is set: to
+---   replace it, set the loop again.
+--- * `timer(seconds, fn, background)`: call `fn()` once, that much later;
+---   keeps the loop alive till then, unless `background` is true. Returns a
+---   handle. An error in `fn` must not harm the loop: call it through
+---   `loop.call`.
 --- * `cancel(handle)`: the timer won't fire; without effect if it has.
 --- * `inside()`: whether one of the loop's callbacks is running.
 --- * `poll()`, if the loop needs it: run the loop once without waiting. It is
 ---   called when a run ends because its promise has settled, though the loop
 ---   may have work left: so handles that are being closed get closed.
+---
+--- All delays and timeouts together have one timer of the loop, set for the
+--- first that is due. (While it is replaced there are two, for a moment.) So
+--- a loop needs no good order of its own for thousands of timers. Nor does it
+--- matter if it calls `fn` too early: the core looks at `now()`, and asks for
+--- another timer. Between what is due the core itself runs the jobs.
 ---
 --- For a game, say, that draws sixty frames a second and calls `frame` in
 --- each with the seconds since the last one, this is a whole loop:
@@ -160,7 +170,8 @@ local function refusal(what, current)
   end
 end
 
--- Run jobs and the loop until `done()`, or until nothing is left to do.
+-- Run jobs and the loop until `done()`, or until nothing is left to do. Returns
+-- why it ended before that, if it was stopped.
 local function run_until(current, done)
   repeat
     core.drain()
@@ -169,7 +180,9 @@ local function run_until(current, done)
       return
     end
     local alive = current and current.step()
-    if alive == "stopped" then return end
+    if alive == "stopped" then
+      return "promise still pending: the loop was stopped"
+    end
   until not alive and core.idle()
 end
 
@@ -184,7 +197,7 @@ function loop.pump(promise)
   local current = loop.load()
   local why = refusal("await on the main thread", current)
   if why then return why end
-  run_until(current, function()
+  return run_until(current, function()
     return not core.is(promise) or promise:status() ~= "pending"
   end)
 end

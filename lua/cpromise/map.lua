@@ -14,10 +14,14 @@ local known = {
   progress = check.not_callable,
 }
 
--- The first failure is the reason of all; later ones are reported.
+-- The first failure is the reason of all; later ones are reported. One that
+-- was cancelled by hand ends the others, too.
 local function rejected(job, reason, promise)
-  if job.cancellation then return not core.isCancelled(reason) end
-  group.fail(job, reason, promise)
+  local is_failure = not core.isCancelled(reason)
+  if #job.failures > 0 then return is_failure end
+  if is_failure or not job.cancellation then
+    group.fail(job, reason, promise)
+  end
 end
 
 -- An iterator that awaits keeps the other workers waiting for their turn.

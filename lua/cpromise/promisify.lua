@@ -51,7 +51,7 @@ local function call(fn, options, ...)
   local request = {over = false}
   local args = table.pack(...)
   args[args.n + 1] = callback_for(options, request)
-  return core.new(function(resolve, reject, on_cancel)
+  local promise = core.new(function(resolve, reject, on_cancel)
     request.resolve, request.reject = resolve, reject
     on_cancel(function() cancel_work(options, request) end)
     local started, err = fn(table.unpack(args, 1, args.n + 1))
@@ -59,6 +59,9 @@ local function call(fn, options, ...)
     -- luv's way to say that nothing was started: nil and the error
     if not started and err ~= nil then reject(err) end
   end)
+  -- called back already, or not started, or it has raised
+  if promise:status() ~= "pending" then request.over = true end
+  return promise
 end
 
 --- For a function whose last argument is a callback: `callback(err, ...)`.

@@ -37,15 +37,16 @@ local function with_defaults(options)
 end
 
 -- The promise of the last attempt. An attempt that was cancelled has ended
--- when its promise settles: so no two run at once.
+-- when its promise settles: so no two run at once. If this call was cancelled
+-- meanwhile, the attempt was the last, and how it failed is the reason.
 local function try(fn, options)
   local seconds = options.delay
   local attempt = 1
   while true do
     local call = core.spawn(fn, attempt)
     local ok, reason = core.pawait(call)
-    if ok or core.isCancelled(reason) or attempt >= options.attempts or
-        not options.when(reason, attempt) then
+    if ok or core.isCancelled(reason) or core.cancelled() or
+        attempt >= options.attempts or not options.when(reason, attempt) then
       return call
     end
     local share = 1 - options.jitter * math.random()

@@ -23,10 +23,11 @@ local Block = {__name = "scope", __index = methods}
 local Call = {}
 Call.__index = Call
 
-function Call:interrupt(cancellation)
-  local before = core.interrupt(self.call, cancellation)
+function Call:interrupt_by(cancellation)
+  local before, told = core.interrupt(self.call, cancellation)
   if not self.cancellation then self.before = before end
   self.cancellation = cancellation
+  return told
 end
 
 function Call:leave()
@@ -41,54 +42,102 @@ function Call:remind(cancellation)
   self.call:cancel(cancellation)
 end
 
--- In a coroutine of the program's own, or on the main thread: whatever is
--- awaited there goes through a promise that can be cancelled.
+-- In a coroutine of the program's own, or on the main thread. Whatever is
+-- awaited there goes through a promise that can be cancelled. As in a call,
+-- each request is raised once, at one `await`.
+---@class cpromise.Thread  the coroutine, while it is in blocks
+---@field innermost table?  body
+---@field awaited Promise?  by the present or the last `await`
+---@field interrupt cpromise.Cancellation?  what that raises, by `pawait` too
+---@field from table?  body that was interrupted with that
+local Thread = {}
+Thread.__index = Thread
+
+local blocks = setmetatable({}, {__mode = "k"}) -- the Thread of a coroutine
+core.setBlocks(blocks)
+
 local Coroutine = {}
 Coroutine.__index = Coroutine
 
-local blocks = setmetatable({}, {__mode = "k"}) -- by coroutine, the innermost
-core.setBlocks(blocks)
+-- Whether the promise was rejected with that.
+local function is_reason(promise, cancellation)
+  local state, reason = promise:status()
+  return state == "rejected" and rawequal(reason, cancellation)
+end
 
-function Coroutine:follow(v)
-  local promise = core.resolve(v):next()
-  self.awaited = promise
-  local outer = self
-  while outer and not outer.interrupt do outer = outer.outer end
-  if outer then promise:cancel(outer.interrupt) end
-  return promise
+-- Note what the last `await` has raised: that is delivered.
+local function note_delivered(self)
+  local from = self.from
+  if from and from.interrupt == self.interrupt and
+      is_reason(self.awaited, self.interrupt) then
+    from.interrupt = nil
+  end
+  self.interrupt, self.from = nil, nil
+end
+
+-- Let the present `await` raise that.
+local function interrupt_await(self, body)
+  if not self.interrupt then
+    self.interrupt, self.from = body.interrupt, body
+  end
+  self.awaited:cancel(body.interrupt)
+end
+
+-- What `await` waits for in the place of `v`.
+function Thread:follow(v)
+  note_delivered(self)
+  self.awaited = core.resolve(v):next()
+  local body = self.innermost
+  while body and not body.interrupt do body = body.outer end
+  if body then interrupt_await(self, body) end
+  return self.awaited
+end
+
+function Coroutine:interrupt_by(cancellation)
+  local thread = self.thread
+  local told = not self.interrupt or
+    thread.from == self and is_reason(thread.awaited, self.interrupt)
+  self.cancellation = cancellation
+  self.interrupt = cancellation
+  if thread.awaited then interrupt_await(thread, self) end
+  return told
 end
 
 function Coroutine:leave()
-  if blocks[self.thread] == self then blocks[self.thread] = self.outer end
+  local thread = self.thread
+  note_delivered(thread)
+  self.left, self.interrupt = true, nil
+  while thread.innermost and thread.innermost.left do
+    thread.innermost = thread.innermost.outer
+  end
+  if not thread.innermost then blocks[self.coroutine] = nil end
 end
 
-function Coroutine.remind() end
+-- It is a block around this one that was interrupted.
+function Coroutine:remind(cancellation)
+  local body = self.outer
+  while body and body.cancellation ~= cancellation do body = body.outer end
+  if body then body.interrupt = cancellation end
+end
 
-local function interrupt_coroutine(self, cancellation)
-  self.interrupt = cancellation
-  local inner = blocks[self.thread]
-  if inner and inner.awaited then inner.awaited:cancel(cancellation) end
+local function new_coroutine()
+  local co = coroutine.running()
+  local thread = blocks[co] or setmetatable({}, Thread)
+  blocks[co] = thread
+  local body = {coroutine = co, thread = thread, outer = thread.innermost}
+  thread.innermost = setmetatable(body, Coroutine)
+  return body
 end
 
 local function new_body()
   local call = core.running()
   if call then return setmetatable({call = call}, Call) end
-  local thread = coroutine.running()
-  local body = setmetatable({
-    thread = thread, outer = blocks[thread], follow = Coroutine.follow,
-  }, Coroutine)
-  blocks[thread] = body
-  return body
+  return new_coroutine()
 end
 
 -- What the group of a block does when it is cancelled.
 local function interrupt_body(self, cancellation)
-  local body = self.body
-  if body.call then
-    body:interrupt(cancellation)
-  else
-    interrupt_coroutine(body, cancellation)
-  end
+  return self.body:interrupt_by(cancellation)
 end
 
 -- Taking note
@@ -147,7 +196,7 @@ local function close(self, err)
   asked = group.join(self) or asked
   if #self.failures > 0 then
     if asked then self.body:remind(asked) end
-    group.raise_failures(self)
+    group.raise_failures(self, err)
   elseif asked and asked ~= err then
     error(asked, 0)
   end
@@ -170,7 +219,9 @@ function Block:__gc()
   local parts = {"a scope was never closed, write 'local scope <close> = " ..
     "Promise.scope()'"}
   for _, failure in ipairs(self.failures) do
-    parts[#parts + 1] = "a task of it failed: " .. tostring(failure.reason)
+    local ok, text = pcall(tostring, failure.reason)
+    parts[#parts + 1] = "a task of it failed: " ..
+      (ok and text or "an error that can't be shown")
   end
   core.report(table.concat(parts, "; "))
 end

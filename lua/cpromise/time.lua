@@ -2,7 +2,6 @@
 
 local check = require "cpromise.check"
 local core = require "cpromise.core"
-local loop = require "cpromise.loop"
 
 local time = {}
 
@@ -13,15 +12,10 @@ function time.interval(seconds)
     seconds == 0 and "must be greater than zero" or
     seconds == math.huge and "must be finite"
   if why then check.fail(1, "interval", why) end
-  local clock = loop.load()
-  if not clock then
-    error("Promise.interval needs an event loop: install luv, or set one " ..
-      "with Promise.setLoop", 2)
-  end
-  local start, turns, count = clock.now(), 0, 0
+  local start, turns, count = core.now(), 0, 0
   return function()
     check.can_await()
-    local now = loop.load().now()
+    local now = core.now()
     turns = math.max(turns + 1, math.ceil((now - start) / seconds))
     core.await(core.delay(math.max(0, start + turns * seconds - now)))
     count = count + 1

@@ -17,11 +17,32 @@ local idle
 local run_jobs -- what the idle handle calls
 local drain_of_run_jobs
 
+-- While `step` turns the loop once, it is not to sleep after something has
+-- happened that it may have been waiting for: an idle handle keeps it awake.
+local stepping = false
+local awake -- that handle
+local is_awake = false
+
+local function noop() end
+
+local function stay_awake()
+  if not stepping or is_awake then return end
+  if not awake or uv.is_closing(awake) then awake = assert(uv.new_idle()) end
+  assert(uv.idle_start(awake, noop))
+  is_awake = true
+end
+
+local function may_sleep()
+  if is_awake and not uv.is_closing(awake) then uv.idle_stop(awake) end
+  is_awake = false
+end
+
 function luv.wake(drain)
   if drain ~= drain_of_run_jobs then
     drain_of_run_jobs = drain
     run_jobs = function()
       uv.idle_stop(idle)
+      stay_awake()
       drain()
     end
   end
@@ -30,19 +51,26 @@ function luv.wake(drain)
 end
 
 -- The program's own `uv.stop()` ends what runs the loop: so it is noted, and
--- done.
+-- done. Between two steps, too: then the next one ends at once.
 local stopped = false
 local stop = uv.stop
 
 function uv.stop()
-  stopped = true
+  if stepping or not uv.loop_mode() then stopped = true end
   return stop()
 end
 
 function luv.step()
-  stopped = false
-  local alive = uv.run "once"
-  return stopped and "stopped" or alive
+  stepping = true
+  local ok, alive = pcall(uv.run, "once")
+  stepping = false
+  may_sleep()
+  if not ok then error(alive, 0) end
+  if stopped then
+    stopped = false
+    return "stopped"
+  end
+  return alive
 end
 
 -- Handles that the program is closing get closed: see above.
@@ -84,6 +112,7 @@ function luv.timer(seconds, fn, background)
   uv.update_time() -- the loop's clock stood still while our caller ran
   uv.timer_start(timer, milliseconds, 0, function()
     release(armed)
+    stay_awake()
     call(fn)
   end)
   if background then uv.unref(timer) else uv.ref(timer) end
