@@ -86,16 +86,17 @@ function modes.growth(pattern)
 end
 
 function modes.accept()
-  local file <close> = assert(io.open(FILE, "w"))
-  file:write(HEAD)
+  local lines = {}
   for _, tool in ipairs(versions.tools()) do
-    file:write(("%-14s %s\n"):format(table.unpack(tool)))
+    lines[#lines + 1] = ("%-14s %s\n"):format(table.unpack(tool))
   end
   for _, name in ipairs(KEPT) do
-    local line = ("%-14s %d"):format(name, instructions.count(name))
-    print(line)
-    file:write(line, "\n")
+    local line = ("%-14s %d\n"):format(name, instructions.count(name))
+    io.write(line)
+    lines[#lines + 1] = line
   end
+  local file <close> = assert(io.open(FILE, "w"))
+  file:write(HEAD, table.concat(lines))
 end
 
 os.exit(modes[arg[1]](arg[2] or "") or 0)

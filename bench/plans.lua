@@ -1,9 +1,10 @@
 --- Which workloads run with which sizes, how often, and how long.
 ---
 --- A plan is a list of parts: `only`, a pattern of names; `besides`, another
---- for those that are left out; `flows`, if only they; `of`, the
---- implementations if not all; `sizes`; `rounds`, each a new process; `seconds` that one takes at least.
---- Without seconds each workload just runs, and no bytes are counted.
+--- for those that are left out; `flows`, if it is only they; `of`, the
+--- implementations if not all; `sizes`; `rounds`, each a new process; and the
+--- `seconds` that one takes at least. Without seconds each workload just
+--- runs, and no bytes are counted.
 
 -- Those that do a million operations in seconds.
 local FAST <const> = {"cpromise", "pure Lua", "V8", "asyncio"}
