@@ -170,8 +170,8 @@ local function refusal(what, current)
   end
 end
 
--- Run jobs and the loop until `done()`, or until nothing is left to do. Returns
--- why it ended before that, if it was stopped.
+-- Run jobs and the loop until `done()`, or until nothing is left to do.
+-- Returns why it ended before that, if it was stopped.
 local function run_until(current, done)
   repeat
     core.drain()

@@ -247,7 +247,8 @@ return {
     "p->state == STATE_PENDING ? 1 : p->waiters", "1",
     specs = "unhandled"},
   {"left: forgets the batch that was interrupted", "job.c",
-    "lua_Integer jobs = ctx->batch;", "lua_Integer jobs = 0;",
+    "lua_Integer jobs = (lua_Integer)(ctx->batch + ctx->offers);",
+    "lua_Integer jobs = (lua_Integer)ctx->offers;",
     specs = "unhandled"},
 
   -- host.c
@@ -1072,9 +1073,8 @@ return {
     "  source->flags &= (unsigned short)~FLAG_HANDLED;\n  if (!(source",
     "  return;\n  if (!(source", specs = "cancel select"},
   {"cancel: failures that others learn of are reported", "combine.c",
-    "  if (source->waiters > 0 ||\n"
-      .. "      (ctx->source == source && --ctx->batch_size > 0))\n"
-      .. "    return;\n",
+    "  if (source->waiters > 0 || (ctx->source == source && "
+      .. "--ctx->batch_size > 0))\n    return;\n",
     "",
     specs = "select"},
   {"cancel: an element is not asked in its iteration", "combine.c",
