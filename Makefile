@@ -6,13 +6,13 @@
 #   make all      build into build/
 #   make mutants  break the core in many places: do the specs notice?
 #   make check    linters, formatting, layers; changes nothing
-#   make bench    measure speed and memory, against rivals (4 minutes)
+#   make bench    measure speed and memory, against rivals (minutes)
 #   make bench-full    in four sizes, which takes hours
 #   make bench-count   count instructions (BENCH='^chain' for some)
 #   make bench-check   compare them with those in bench/instructions.txt
 #   make bench-accept  write that file
 #   make bench-growth  count instructions for few and for many operations
-#   make bench-report  measure, and write docs/benchmarks.md
+#   make bench-report  measure, and write docs/benchmarks.md, with NOTE='...'
 #   make install  install below PREFIX (/usr/local)
 #   make deps     install what the above need and the machine lacks
 #   make clean    remove what was built
@@ -32,6 +32,7 @@ FILES ?=
 JOBS ?= 2
 MUTANTS ?=
 BENCH ?=
+NOTE ?=
 
 CFLAGS ?= -O2 -g
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wconversion \
@@ -109,7 +110,7 @@ bench-count bench-check bench-accept bench-growth: bench-deps
 
 bench-report: bench-deps
 	@$(LUA) bench/run.lua report
-	@CC='$(CC)' $(LUA) bench/report.lua
+	@CC='$(CC)' $(LUA) bench/report.lua '$(NOTE)'
 
 bench-deps:
 	@test "$(DEPS)" != yes || CC='$(CC)' LUA='$(LUA)' .ci/deps bench
