@@ -281,11 +281,12 @@ describe("asCompleted", function()
       function()
         local task
         local seen = helper.unhandled(function()
-          task = collect {cleaning(1), cleaning(2, "two"), cleaning(3, "three")}
+          task = collect {cleaning(4), cleaning(3, "three"),
+            cleaning(2, "two")}
           task:catch(ignore)
           Promise.drain()
           task:cancel "enough"
-          loop.advance(3)
+          loop.advance(4)
         end)
         assert.same({"rejected", "two"}, {helper.outcome(task)})
         assert.equal(1, #seen)

@@ -35,19 +35,21 @@ local function let_go(completion, i, cancellation)
 end
 
 -- Wait till what was cancelled with the loop has ended. Of several failures the
--- first is raised.
+-- first is raised, the others are reported.
 local function wait_for(waiters)
-  local failed
-  for _, waiter in ipairs(waiters) do
-    local ok, reason = pcall(core.await, waiter)
-    local is_failure = not ok and not core.isCancelled(reason)
-    if is_failure and failed then
-      core.report(reason)
-    elseif is_failure then
-      failed = waiter
-    end
+  local failed = {} -- in order of time
+  for i, waiter in ipairs(waiters) do
+    waiters[i] = waiter:catch(function(reason)
+      if not core.isCancelled(reason) then failed[#failed + 1] = waiter end
+    end)
   end
-  if failed then core.unwrap(failed) end
+  local ok, reason = pcall(core.await, core.all(waiters))
+  if not ok and not core.isCancelled(reason) then
+    if #failed == 0 then error(reason, 0) end
+    core.report(reason) -- cancelled meanwhile, that handler did not run
+  end
+  for i = 2, #failed do core.report(select(2, failed[i]:status())) end
+  if failed[1] then core.unwrap(failed[1]) end
 end
 
 -- The loop is left: by an error, or with none. If it is by a cancellation,
@@ -61,7 +63,7 @@ function Completion:__close(reason)
     end
   end
   self.n = self.settled
-  if core.canAwait() then wait_for(waiters) end
+  if #waiters > 0 and core.canAwait() then wait_for(waiters) end
 end
 
 -- Taking the elements ends by an error.
