@@ -293,6 +293,40 @@ describe("asCompleted", function()
         assert.equal("three", seen[1].reason)
       end)
 
+    it("raises a failure that was not given yet", function()
+      local seen = helper.unhandled(function()
+        local task = Promise.spawn(function()
+          for _ in Promise.asCompleted {1, Promise.reject "boom"} do
+            await(Promise.new(ignore))
+          end
+        end)
+        task:catch(ignore)
+        Promise.drain()
+        task:cancel()
+        assert.same({"rejected", "boom"}, {helper.outcome(task)})
+      end)
+      assert.same({}, seen)
+    end)
+
+    it("delivers a failure once in any job", function()
+      for jobs = 0, 10 do
+        local _, reject, task
+        local seen = helper.unhandled(function()
+          local p
+          p, _, reject = Promise.withResolvers()
+          task = Promise.spawn(function()
+            for _, q in Promise.asCompleted {p} do await(q) end
+          end)
+          task:catch(ignore)
+          Promise.drain()
+          reject "boom"
+          helper.after_jobs(jobs, function() task:cancel() end)
+        end)
+        assert.same({"rejected", "boom"}, {helper.outcome(task)})
+        assert.same({}, seen)
+      end
+    end)
+
     it("waits for nothing that others wait for", function()
       local shared = Promise.new(ignore)
       local other = shared:next()

@@ -12,6 +12,7 @@ local Completion = {}
 local function observe(completion, promise)
   local i = completion.n + 1
   local function note()
+    if not completion.reactions[i] then return end -- let go meanwhile
     completion.settled = completion.settled + 1
     completion.order[completion.settled] = i
     completion.reactions[i] = nil
@@ -26,11 +27,17 @@ end
 -- Let go of an element. Returns a promise that waits for it in the place of
 -- the shield, where the loop is cancelled.
 local function let_go(completion, i, cancellation)
-  local reaction = completion.reactions[i]
+  local promise, reaction = completion.promises[i], completion.reactions[i]
   completion.reactions[i] = nil
-  local waiter = cancellation and completion.promises[i]:next()
-  reaction:cancel()
-  if waiter then waiter:cancel(cancellation) end
+  if not cancellation then
+    reaction:cancel()
+    return
+  end
+  local waiter = promise:next()
+  if promise:status() == "pending" then -- or the shield has its outcome
+    reaction:cancel()
+    waiter:cancel(cancellation)
+  end
   return waiter
 end
 
@@ -53,10 +60,14 @@ local function wait_for(waiters)
 end
 
 -- The loop is left: by an error, or with none. If it is by a cancellation,
--- elements for which nobody else waits are cancelled too.
+-- elements for which nobody else waits are cancelled too, and what has failed
+-- without being given is not lost.
 function Completion:__close(reason)
   local cancellation = core.isCancelled(reason) and reason or nil
   local waiters = {}
+  for given = self.given + 1, cancellation and self.settled or 0 do
+    waiters[#waiters + 1] = self.promises[self.order[given]]:next()
+  end
   for i = 1, self.n do
     if self.reactions[i] then
       waiters[#waiters + 1] = let_go(self, i, cancellation)

@@ -413,15 +413,13 @@ end
 
 function acts.acquire(body, depth)
   local permit <close> = wait(body, run.semaphore:acquire())
+  if chance(20) then return permit() end -- and closed
   run.held = run.held + 1
   local _ <close> = setmetatable({}, {__close = function()
     run.held = run.held - 1
   end})
   if run.held > run.permits then broken "there are too many permits" end
-  if chance(20) then permit() end -- and closed
-  if chance(20) then return end
   act(body, depth - 1, 1)
-  assert(permit)
 end
 
 function acts.with(body, depth)
