@@ -77,7 +77,6 @@ local function enter(name, parent, is_lossy)
     name = ("%s %d"):format(name, #run.bodies + 1),
     lossy = is_lossy or parent and parent.lossy,
     parent = parent,
-    told = 0,
     caught = 0,
   }
   run.bodies[#run.bodies + 1] = body
@@ -90,12 +89,23 @@ local function leave(body)
   run.running = run.running - 1
 end
 
--- A request was raised in a body: what it was made for has not settled yet.
+-- Whether that is the promise of the body, or of one that called it.
+local function is_own(body, promise)
+  while body do
+    if body.call and body.call.promise == promise then return true end
+    body = body.parent
+  end
+  return false
+end
+
+-- A request was raised in a body: what it was made for has not settled yet. (A
+-- scope or map in which a call is cancelled by hand may pass that on to others.)
 local function told(body, cancellation)
   run.deliveries = run.deliveries + 1
-  body.told = body.told + 1
   local request = run.requests[cancellation.reason]
-  if not request then return end
+  if not request or run.shared or not is_own(body, request.promise) then
+    return
+  end
   request.bodies[#request.bodies + 1] = body
   if request.promise:status() ~= "pending" then
     broken("%s is told after request %d was over", body.name, request.id)
@@ -150,12 +160,17 @@ end
 
 local function spawn(name, parent, depth, is_lossy)
   run.budget = run.budget - 1
+  local of_body = {}
   local promise = Promise.spawn(function()
     local body = enter(name, parent, is_lossy)
+    body.call = of_body
+    of_body.name = body.name
     local _ <close> = setmetatable({}, {__close = function() leave(body) end})
-    return act(body, depth - 1, parent and random(0, 3) or 5)
+    return act(body, depth - 1, parent and random(0, run.most) or run.first)
   end)
+  of_body.promise = promise
   run.calls[#run.calls + 1] = promise
+  if trees.verbose then print("made", promise, of_body.name, "by", parent and parent.name) end
   if chance(20) then run.promises[#run.promises + 1] = promise end
   return promise
 end
@@ -214,7 +229,9 @@ local function finally(promise, handler)
       return Promise.spawn(function()
         local fulfilled, reason = pcall(await, result)
         if fulfilled then return end
-        if not Promise.isCancelled(reason) then delivered(err) end
+        if not Promise.cancelled() or not Promise.isCancelled(reason) then
+          delivered(err)
+        end
         error(reason, 0)
       end)
     end
@@ -350,8 +367,12 @@ end
 function acts.map(body, depth)
   local options = chance(50) and {concurrency = random(2)} or nil
   wait(body, Promise.map({1, 2, 3}, function(i)
-    if i == 2 then return call(body, depth) end
-    act(body, depth - 1, 1)
+    local worker = enter("worker", body)
+    local _ <close> = setmetatable({}, {__close = function()
+      leave(worker)
+    end})
+    if i == 2 then return call(worker, depth) end
+    act(worker, depth - 1, 1)
   end, options))
 end
 
@@ -477,10 +498,11 @@ function acts.generator(body)
 end
 
 -- Only here a promise has several waiters.
-function acts.share(body, depth)
-  if not run.shared then return end
+function acts.share(body)
   local promise = run.promises[random(math.max(1, #run.promises))]
-  wait(body, promise or call(body, depth))
+  if run.shared and promise and not is_own(body, promise) then
+    wait(body, promise)
+  end
 end
 
 local names, weights = {}, {
@@ -624,7 +646,7 @@ end
 
 local function go(seed)
   local by_one = chance(50)
-  local root = call(nil, 5)
+  local root = call(nil, 6)
   root:catch(delivered)
   plan(root)
   exhaust(by_one)
@@ -647,7 +669,8 @@ function trees.run(seed)
   local loop = virtual.new()
   run = {
     loop = loop, bodies = {}, running = 0, errors = {}, requests = {},
-    active = {}, n_requests = 0, promises = {}, calls = {}, deliveries = 0, budget = 60,
+    active = {}, n_requests = 0, promises = {}, calls = {}, deliveries = 0, budget = 100,
+    first = random(3, 12), most = random(2, 4),
     shared = chance(25), permits = random(2), held = 0, sent = 0,
     values = {}, received = {}, event = Promise.event(),
     channel = Promise.channel(random(0, 1)),
