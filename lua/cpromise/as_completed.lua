@@ -41,22 +41,38 @@ local function let_go(completion, i, cancellation)
   return waiter
 end
 
+-- The running call was asked to end, but a failure is raised first: it gets that
+-- at its next `await`.
+local function remind(cancellation)
+  local call = core.running()
+  if call and rawequal(core.cancelled(), cancellation) then
+    call:cancel(cancellation)
+  end
+end
+
 -- Wait till what was cancelled with the loop has ended. Of several failures the
--- first is raised, the others are reported.
-local function wait_for(waiters)
+-- first is raised, the others are reported. The call may be cancelled again.
+local function wait_for(waiters, cancellation)
   local failed = {} -- in order of time
   for i, waiter in ipairs(waiters) do
     waiters[i] = waiter:catch(function(reason)
       if not core.isCancelled(reason) then failed[#failed + 1] = waiter end
     end)
   end
-  local ok, reason = pcall(core.await, core.all(waiters))
+  local all = core.all(waiters)
+  local ok, reason = pcall(core.await, all)
   if not ok and not core.isCancelled(reason) then
-    if #failed == 0 then error(reason, 0) end
-    core.report(reason) -- cancelled meanwhile, that handler did not run
+    failed[#failed + 1] = all -- was cancelled: that handler did not run
+  elseif not ok then
+    cancellation = reason
   end
   for i = 2, #failed do core.report(select(2, failed[i]:status())) end
-  if failed[1] then core.unwrap(failed[1]) end
+  if #failed > 0 then remind(cancellation) end
+  if failed[1] and failed[1]:status() ~= "pending" then
+    core.unwrap(failed[1])
+  elseif not ok then
+    error(reason, 0)
+  end
 end
 
 -- The loop is left: by an error, or with none. If it is by a cancellation,
@@ -74,7 +90,9 @@ function Completion:__close(reason)
     end
   end
   self.n = self.settled
-  if #waiters > 0 and core.canAwait() then wait_for(waiters) end
+  if #waiters > 0 and core.canAwait() then
+    wait_for(waiters, cancellation)
+  end
 end
 
 -- Taking the elements ends by an error.

@@ -45,12 +45,12 @@ end
 local Failure = {__name = "failure"}
 
 function Failure:__tostring()
-  return ("failure %d of %s"):format(self.id, self.body)
+  return ("failure %d of %s"):format(self.id, self.body.name)
 end
 
 local function fail(body)
   local failure = setmetatable({
-    id = #run.errors + 1, body = body.name, lossy = body.lossy, delivered = 0,
+    id = #run.errors + 1, body = body, lossy = body.lossy, delivered = 0,
   }, Failure)
   run.errors[failure.id] = failure
   error(failure, 0)
@@ -77,10 +77,18 @@ local function enter(name, parent, is_lossy)
     name = ("%s %d"):format(name, #run.bodies + 1),
     lossy = is_lossy or parent and parent.lossy,
     parent = parent,
+    raised = {}, -- cancellations that the program has seen in this call
     caught = 0,
   }
   run.bodies[#run.bodies + 1] = body
   run.running = run.running + 1
+  return body
+end
+
+-- One that runs in the call of its parent.
+local function enter_inside(name, parent)
+  local body = enter(name, parent)
+  body.raised = parent.raised
   return body
 end
 
@@ -112,12 +120,24 @@ local function told(body, cancellation)
   end
 end
 
-local function note_told(body, ok, ...)
+-- The program gets an error: what was asked of the body with it is delivered.
+local function note_raised(body, err)
+  if Promise.isCancelled(err) then body.raised[err] = true end
+end
+
+-- What `await` did. A request that has not been delivered is, or an error is
+-- raised first.
+local function note_told(body, asked, ok, ...)
   local err = ...
-  if not ok and Promise.isCancelled(err) and
-      rawequal(err, Promise.cancelled()) then
+  local is_cancelled = not ok and Promise.isCancelled(err)
+  if asked and not body.raised[asked] and (ok or is_cancelled and
+      not rawequal(err, (Promise.cancelled()))) then
+    broken("%s awaits, and was cancelled before", body.name)
+  end
+  if is_cancelled and rawequal(err, (Promise.cancelled())) then
     told(body, err)
   end
+  if not ok then note_raised(body, err) end
   return ok, ...
 end
 
@@ -128,7 +148,8 @@ end
 
 -- Wait in a body, for a promise or by a function.
 local function wait(body, promise)
-  return pass_on(note_told(body, pcall(await, promise)))
+  local asked = Promise.cancelled()
+  return pass_on(note_told(body, asked, pcall(await, promise)))
 end
 
 -- Call a function in the body, and go on whatever comes of it.
@@ -136,6 +157,7 @@ local function try(body, fn, ...)
   local ok, err = pcall(fn, ...)
   if ok then return true end
   body.caught = body.caught + 1
+  note_raised(body, err)
   delivered(err)
   return false
 end
@@ -145,9 +167,10 @@ local act -- do a few random things in a body
 -- What a block closes as it is left; what it fails with comes in the place of
 -- what the block has failed with.
 local function cleanup(parent, depth)
-  local lossy = parent.lossy
   return setmetatable({}, {__close = function(_, err)
-    local body = enter("cleanup", parent, lossy)
+    local body = enter_inside("cleanup", parent)
+    note_raised(body, err)
+    if err ~= nil then note_raised(body, (Promise.cancelled())) end -- is void
     local ok, reason = pcall(act, body, depth, 1)
     leave(body)
     if ok then return end
@@ -305,18 +328,23 @@ function acts.catch(body, depth)
   try(body, act, body, depth - 1, random(3))
 end
 
--- pawait doesn't return the cancellation of the body itself
+-- Call pawait, and raise what it returns.
+local function pawait(promise)
+  local ok, err = Promise.pawait(promise)
+  if ok then return end
+  if Promise.isCancelled(err) and promise:status() == "pending" then
+    broken "pawait returns the request"
+  end
+  error(err, 0)
+end
+
 function acts.pawait(body, depth)
   local promise = call(body, depth)
-  local ok, kept, err = note_told(body, pcall(Promise.pawait, promise))
-  if not ok then error(kept, 0) end
-  if not kept then
-    delivered(err)
-    if rawequal(err, Promise.cancelled()) and
-        promise:status() == "pending" then
-      broken("pawait returns the request in %s", body.name)
-    end
-  end
+  local asked = Promise.cancelled()
+  local ok, err = note_told(body, asked, pcall(pawait, promise))
+  if ok then return end
+  if rawequal(err, (Promise.cancelled())) then error(err, 0) end
+  delivered(err)
 end
 
 function acts.cleanup(body, depth)
@@ -380,18 +408,19 @@ function acts.retry(body, depth)
   wait(body, Promise.retry(function()
     return call(body, depth)
   end, {attempts = random(3), delay = random(0, 2), when = function(err)
+    if Promise.cancelled() then broken "it tries again, though cancelled" end
     delivered(err)
     return true
   end}))
 end
 
 -- What happens in the body of a scope.
-local function fill_scope(body, scope, depth)
-  local children = {}
+local function fill_scope(body, scope, depth, children)
   for _ = 1, random(0, 3) do
     if chance(30) then act(body, depth - 1, 1) end
     children[#children + 1] = scope:spawn(function()
       local child = enter("child", body)
+      child.scope = children
       local _ <close> = setmetatable({}, {__close = function()
         leave(child)
       end})
@@ -401,7 +430,6 @@ local function fill_scope(body, scope, depth)
     if chance(8) then cancel(children[random(#children)]) end
   end
   if chance(10) then fail(body) end
-  return children
 end
 
 -- A scope has ended: so have those who were spawned in it.
@@ -416,20 +444,35 @@ function acts.scope(body, depth)
   local promise = Promise.scope(function(scope)
     local own = enter("scope", body)
     local _ <close> = setmetatable({}, {__close = function() leave(own) end})
-    children = fill_scope(own, scope, depth)
+    fill_scope(own, scope, depth, children)
   end)
   wait(body, promise:finally(function()
     if promise:status() ~= "pending" then check_children(children) end
   end))
 end
 
+-- Whether a scope, which has ended, still interrupts its body.
+local function is_interrupted(children, before)
+  local cancellation = Promise.cancelled()
+  if not cancellation or rawequal(cancellation, before) then return false end
+  local reason = cancellation.reason
+  local origin = is_failure(reason) and reason.body
+  while origin and origin.scope ~= children do origin = origin.parent end
+  return origin
+end
+
 function acts.block(body, depth)
   local children = {}
-  local _ <close> = setmetatable({}, {__close = function()
-    check_children(children)
-  end})
-  local scope <close> = Promise.scope()
-  children = fill_scope(body, scope, depth)
+  local before = Promise.cancelled()
+  local ok, err = pcall(function()
+    local scope <close> = Promise.scope()
+    fill_scope(body, scope, depth, children)
+  end)
+  check_children(children)
+  if is_interrupted(children, before) then
+    broken("the block that %s has left interrupts it", body.name)
+  end
+  if not ok then error(err, 0) end
 end
 
 function acts.acquire(body, depth)
