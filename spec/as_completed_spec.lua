@@ -293,6 +293,34 @@ describe("asCompleted", function()
         assert.equal("three", seen[1].reason)
       end)
 
+    it("is told after such a failure, at its next await", function()
+      local went_on
+      local task = Promise.spawn(function()
+        local ok, err = pcall(function()
+          local one = cleaning(1, "cleanup")
+          for _ in Promise.asCompleted {one} do ignore() end
+        end)
+        log[#log + 1] = tostring(ok) .. " " .. tostring(err)
+        await(Promise.resolve())
+        went_on = true
+      end)
+      Promise.drain()
+      task:cancel "enough"
+      loop.advance(1)
+      assert.equal("enough", select(2, helper.outcome(task)).reason)
+      assert.same({"cleaned up 1", "false cleanup"}, log)
+      assert.is_nil(went_on)
+    end)
+
+    it("raises the second request that comes while it waits", function()
+      local task = collect {cleaning(1)}
+      Promise.drain()
+      task:cancel "first"
+      Promise.drain()
+      assert.is_true(task:cancel "second")
+      assert.equal("second", select(2, helper.outcome(task)).reason)
+    end)
+
     it("raises a failure that was not given yet", function()
       local seen = helper.unhandled(function()
         local task = Promise.spawn(function()

@@ -1,5 +1,5 @@
---- Random programs that are cancelled: TREES of them, or of the seeds from SEED
---- on.
+--- Random programs that are cancelled: TREES of them, or of the seeds from
+--- SEED on.
 
 local helper = require "spec.helper"
 local trees = require "spec.support.cancel_trees"

@@ -888,8 +888,8 @@ describe("a scope that is to be closed", function()
         helper.collect()
       end)
       assert.equal(1, #reports)
-      assert.equal("a scope was never closed, write 'local scope <close> = " ..
-        "Promise.scope()'", reports[1].reason)
+      assert.equal("a scope was never closed, write " ..
+        "'local scope <close> = Promise.scope()'", reports[1].reason)
     end)
 
     it("is reported with the failures in it", function()

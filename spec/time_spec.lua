@@ -605,8 +605,8 @@ describe("promisify", function()
         if started then return started(#calls) end
         return "request " .. #calls
       end, {
-        cancel = function(...) cancelled[#cancelled + 1] = table.pack(...) end,
-        dispose = function(...) disposed[#disposed + 1] = table.pack(...) end,
+        cancel = function(...) table.insert(cancelled, table.pack(...)) end,
+        dispose = function(...) table.insert(disposed, table.pack(...)) end,
       })
       return fn, calls, cancelled, disposed
     end
@@ -657,8 +657,8 @@ describe("promisify", function()
 
     it("gives back results that come while cancel runs", function()
       local disposed, done
-      local fn = Promise.promisify(function(callback)
-        done = callback
+      local fn = Promise.promisify(function(...)
+        done = ...
         return true
       end, {
         cancel = function() done(nil, "late") end,
@@ -716,8 +716,8 @@ describe("promisify", function()
     it("needs neither of them", function()
       for _, options in ipairs {{}, {cancel = error}, {dispose = error}} do
         local done
-        local p = Promise.promisify(function(callback)
-          done = callback
+        local p = Promise.promisify(function(...)
+          done = ...
         end, options)()
         p:cancel()
         if not options.dispose then done(nil, "late") end

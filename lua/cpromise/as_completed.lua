@@ -41,8 +41,8 @@ local function let_go(completion, i, cancellation)
   return waiter
 end
 
--- The running call was asked to end, but a failure is raised first: it gets that
--- at its next `await`.
+-- The running call was asked to end, but a failure is raised first: it gets
+-- that at its next `await`.
 local function remind(cancellation)
   local call = core.running()
   if call and rawequal(core.cancelled(), cancellation) then
@@ -50,8 +50,9 @@ local function remind(cancellation)
   end
 end
 
--- Wait till what was cancelled with the loop has ended. Of several failures the
--- first is raised, the others are reported. The call may be cancelled again.
+-- Wait till what was cancelled with the loop has ended. Of several failures
+-- the first is raised, the others are reported. The call may be cancelled
+-- again.
 local function wait_for(waiters, cancellation)
   local failed = {} -- in order of time
   for i, waiter in ipairs(waiters) do

@@ -2,10 +2,9 @@
 --- map.
 ---
 --- `spawn` starts a call and observes it: so each child counts as waited for,
---- and its outcome is never lost. The first failure cancels the others. `join`
---- waits till no child runs, whatever happens meanwhile.
+--- and its outcome is never lost. The first failure cancels the others.
+--- `join` waits till no child runs, whatever happens meanwhile.
 
-local check = require "cpromise.check"
 local core = require "cpromise.core"
 local waiting = require "cpromise.waiting"
 
@@ -20,10 +19,12 @@ local waiting = require "cpromise.waiting"
 ---@field cancellation cpromise.Cancellation?  what new children get at once
 ---@field rejected fun(self, reason: any, promise: Promise): boolean?
 ---  takes note of a child that was rejected; true: let that be reported
----@field interrupt fun(self, cancellation): boolean?  the body is cancelled too;
----  returns whether that is news to it
+---@field interrupt fun(self, cancellation): boolean?
+---  cancels the body too; returns whether that is news to it
 ---@field ended boolean?  nothing can be spawned any more
 local group = {}
+
+local ask = core.methods.cancel
 
 group.ENDED = "the scope has ended: nothing can be spawned in it"
 
@@ -43,7 +44,7 @@ local function ask_children(self, cancellation)
   while child do
     if child.serial > serial and child.promise then
       serial = child.serial
-      local ok, result = pcall(core.methods.cancel, child.promise, cancellation)
+      local ok, result = pcall(ask, child.promise, cancellation)
       if not ok then short = result end
       told = told or ok and result
     end
@@ -136,8 +137,8 @@ function group.spawn_first(self, name, fn, ...)
 end
 
 -- Wait for a child. If the waiting call is cancelled meanwhile, all are asked
--- to end, at once; returns that cancellation. If it can't wait, all are asked to
--- end, too; the second time that child is left.
+-- to end, at once; returns that cancellation. If it can't wait, all are asked
+-- to end, too; the second time that child is left.
 local function wait(self, child)
   local ok, reason = pcall(core.await, core.gate(child.observed,
     function(cancellation) group.cancel(self, cancellation) end))
@@ -150,8 +151,8 @@ local function wait(self, child)
   if not group.has_failed(self, reason) then group.fail(self, reason) end
 end
 
--- Wait till no child runs. Returns the latest cancellation of the waiting call,
--- which may be cancelled again and again.
+-- Wait till no child runs. Returns the latest cancellation of the waiting
+-- call, which may be cancelled again and again.
 local function wait_for_all(self)
   local cancellation
   local child = waiting.first(self.children)
@@ -175,8 +176,8 @@ function group.join(self)
   return result
 end
 
---- Raise what has failed, if anything has: several as an aggregate error. What
---- is in flight already, the error `err`, is left to Lua to raise.
+--- Raise what has failed, if anything has: several as an aggregate error.
+--- What is in flight already, the error `err`, is left to Lua to raise.
 function group.raise_failures(self, err)
   local failures = self.failures
   local n = #failures

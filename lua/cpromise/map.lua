@@ -1,8 +1,8 @@
 --- A function applied to every element, to so many at once.
 ---
 --- Workers do it, so many at most. Each takes an element, waits for what the
---- function makes of it, and takes the next one. The call of `map` starts them
---- and waits till none runs.
+--- function makes of it, and takes the next one. The call of `map` starts
+--- them and waits till none runs.
 
 local check = require "cpromise.check"
 local core = require "cpromise.core"
@@ -14,8 +14,8 @@ local known = {
   progress = check.not_callable,
 }
 
--- The first failure is the reason of all; later ones are reported. One that was
--- cancelled by hand ends the others, too.
+-- The first failure is the reason of all; later ones are reported. One that
+-- was cancelled by hand ends the others, too.
 local function rejected(job, reason, promise)
   local is_failure = not core.isCancelled(reason)
   if #job.failures > 0 then return is_failure end
@@ -31,7 +31,7 @@ local function take(job)
   if job.cancellation or job.exhausted then return end
   local done
   job.taking, done = core.withResolvers()
-  local turn <close> = setmetatable({}, {__close = function()
+  local _ <close> = setmetatable({}, {__close = function()
     job.taking = nil
     done()
   end})
@@ -60,7 +60,8 @@ local function apply(job, i, element)
   end
 end
 
--- The first time it awaits whatever it is: so that nothing is called in `map`.
+-- The first time it awaits whatever it is: so that nothing is called in
+-- `map`.
 local function work(job, i, element)
   element = core.await(element)
   while i do

@@ -75,7 +75,8 @@ return function(fn, options)
   local why = check.not_options(options, known)
   if why then check.fail(2, "promisify", why) end
   options = {
-    cancel = options and options.cancel, dispose = options and options.dispose,
+    cancel = options and options.cancel,
+    dispose = options and options.dispose,
   }
   return function(...) return call(fn, options, ...) end
 end

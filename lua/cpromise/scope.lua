@@ -1,7 +1,7 @@
 --- Structured concurrency: what is spawned in a scope ends before the scope.
 ---
---- `Promise.scope(fn)` runs its body as the first child of a group. A block is
---- in the middle of a call, or of a coroutine: what interrupts that when a
+--- `Promise.scope(fn)` runs its body as the first child of a group. A block
+--- is in the middle of a call, or of a coroutine: what interrupts that when a
 --- child fails is its *body*, here.
 
 local check = require "cpromise.check"
@@ -43,8 +43,8 @@ function Call:remind(cancellation)
 end
 
 -- In a coroutine of the program's own, or on the main thread. Whatever is
--- awaited there goes through a promise that can be cancelled. As in a call, each
--- request is raised once, at one `await`.
+-- awaited there goes through a promise that can be cancelled. As in a call,
+-- each request is raised once, at one `await`.
 ---@class cpromise.Thread  the coroutine, while it is in blocks
 ---@field innermost table?  body
 ---@field awaited Promise?  by the present or the last `await`

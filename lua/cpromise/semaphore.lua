@@ -53,7 +53,7 @@ local function settled(...)
 end
 
 local function run(semaphore, fn, ...)
-  local permit <close> = core.await(semaphore:acquire())
+  local _ <close> = core.await(semaphore:acquire())
   return settled(fn(...))
 end
 

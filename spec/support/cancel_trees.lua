@@ -3,8 +3,8 @@
 ---
 --- A program is a tree of async calls. Each body does a few random things:
 --- waits, calls others in all the ways that the library knows, cleans up,
---- fails, catches. All that begins and ends is noted in a *body*; each error is
---- an object of its own, which counts how often it was delivered.
+--- fails, catches. All that begins and ends is noted in a *body*; each error
+--- is an object of its own, which counts how often it was delivered.
 
 local Promise = require "cpromise"
 local virtual = require "cpromise.loop.virtual"
@@ -35,6 +35,11 @@ local function never()
   return Promise.new(function() end)
 end
 
+-- What happens, for who looks at one program.
+local function trace(...)
+  if trees.verbose then print(run.loop.now(), ...) end
+end
+
 -- What went wrong: an error no program throws or catches.
 local function broken(text, ...)
   run.broken = run.broken or text:format(...)
@@ -63,7 +68,7 @@ end
 -- Somebody has got an error, and passes it on to nobody.
 local function delivered(err)
   if is_failure(err) then
-    if trees.verbose then print(debug.traceback("delivered " .. tostring(err))) end
+    trace("delivered", tostring(err))
     err.delivered = err.delivered + 1
   elseif Promise.isAggregate(err) then
     for i = 1, err.errors.n do delivered(err.errors[i]) end
@@ -106,8 +111,9 @@ local function is_own(body, promise)
   return false
 end
 
--- A request was raised in a body: what it was made for has not settled yet. (A
--- scope or map in which a call is cancelled by hand may pass that on to others.)
+-- A request was raised in a body: what it was made for has not settled yet.
+-- (A scope or map in which a call is cancelled by hand may pass that on to
+-- others.)
 local function told(body, cancellation)
   run.deliveries = run.deliveries + 1
   local request = run.requests[cancellation.reason]
@@ -193,7 +199,7 @@ local function spawn(name, parent, depth, is_lossy)
   end)
   of_body.promise = promise
   run.calls[#run.calls + 1] = promise
-  if trees.verbose then print("made", promise, of_body.name, "by", parent and parent.name) end
+  trace("made", of_body.name, "by", parent and parent.name, promise)
   if chance(20) then run.promises[#run.promises + 1] = promise end
   return promise
 end
@@ -220,7 +226,7 @@ local function cancel(promise)
   run.n_requests = request.id
   run.requests[request] = request
   run.active[#run.active + 1] = request
-  if trees.verbose then print(run.loop.now(), "cancel", request.id, promise) end
+  trace("request", request.id, promise)
   return promise:cancel(request)
 end
 
@@ -540,8 +546,8 @@ function acts.generator(body)
   end
 end
 
--- Only here a promise has several waiters. What it fails with may come to where
--- it counts for little.
+-- Only here a promise has several waiters. What it fails with may come to
+-- where it counts for little.
 function acts.share(body)
   local promise = run.promises[random(math.max(1, #run.promises))]
   if run.shared and promise and not is_own(body, promise) then
@@ -551,8 +557,8 @@ function acts.share(body)
 end
 
 local names, weights = {}, {
-  delay = 10, call = 10, fail = 3, catch = 4, cleanup = 4, block = 4, scope = 4,
-  never = 2,
+  delay = 10, call = 10, fail = 3, catch = 4, cleanup = 4, block = 4,
+  scope = 4, never = 2,
 }
 for name in pairs(acts) do names[#names + 1] = name end
 table.sort(names)
@@ -568,9 +574,7 @@ function act(body, depth, n)
     if depth <= 0 or run.budget <= 0 then
       name = simple[random(chance(30) and 4 or 2)]
     end
-    if trees.verbose then
-      print(run.loop.now(), body.name, name)
-    end
+    trace(body.name, name)
     acts[name](body, depth)
   end
   if depth > 0 and chance(10) then return call(body, depth) end
@@ -655,18 +659,18 @@ local function check_permits()
   end
   local promise = run.semaphore:acquire()
   Promise.drain()
-  if promise:status() ~= "pending" then broken "there is a permit too many" end
+  if promise:status() ~= "pending" then broken "a permit was made" end
 end
 
 local function check_values()
   run.channel:close()
-  local value
+  local last
   repeat
     local promise = run.channel:receive()
     Promise.drain()
-    value = select(2, promise:status())
-    received(value)
-  until value == nil
+    last = select(2, promise:status())
+    received(last)
+  until last == nil
   for value, promise in ipairs(run.values) do
     local state, n = promise:status(), run.received[value] or 0
     if state == "fulfilled" and n ~= 1 then
@@ -714,7 +718,8 @@ function trees.run(seed)
   local loop = virtual.new()
   run = {
     loop = loop, bodies = {}, running = 0, errors = {}, requests = {},
-    active = {}, n_requests = 0, promises = {}, calls = {}, deliveries = 0, budget = 100,
+    active = {}, n_requests = 0, promises = {}, calls = {}, deliveries = 0,
+    budget = 100,
     first = random(3, 12), most = random(2, 4),
     shared = chance(25), permits = random(2), held = 0, sent = 0,
     values = {}, received = {}, event = Promise.event(),
