@@ -338,6 +338,51 @@ for name, run in pairs(places) do
   end)
 end
 
+describe("two blocks, one in the other, that fail at once", function()
+  before_each(setup)
+  after_each(teardown)
+
+  local places_of_blocks = {
+    ["an async function"] = function(fn) return outcome(Promise.spawn(fn)) end,
+    ["a coroutine"] = function(fn)
+      coroutine.wrap(fn)()
+      exhaust()
+    end,
+  }
+  for place, run in pairs(places_of_blocks) do
+    for _, first in ipairs {"outer", "inner"} do
+      it(("interrupt what is left of the outer: %s, the %s one first")
+        :format(place, first), function()
+        run(function()
+          local gate = Promise.event()
+          local function fails(name)
+            await(gate:wait())
+            error(name, 0)
+          end
+          local ok, err = pcall(function()
+            local outer <close> = Promise.scope()
+            if first == "outer" then outer:spawn(fails, "outer") end
+            local ok, err = pcall(function()
+              local inner <close> = Promise.scope()
+              inner:spawn(fails, "inner")
+              if first == "inner" then outer:spawn(fails, "outer") end
+              Promise.delay(1):next(function() gate:set() end)
+              await(Promise.delay(3600))
+            end)
+            note(tostring(ok), err)
+            await(Promise.delay(3600))
+            note "never"
+          end)
+          note(tostring(ok), err)
+          assert(Promise.cancelled() == nil)
+        end)
+        assert.same({"false inner", "false outer"}, log)
+        assert.equal(1, loop.now())
+      end)
+    end
+  end
+end)
+
 describe("the caller of a scope, cancelled", function()
   before_each(setup)
   after_each(teardown)

@@ -43,6 +43,7 @@ end
 -- What went wrong: an error no program throws or catches.
 local function broken(text, ...)
   run.broken = run.broken or text:format(...)
+  trace("BROKEN", run.broken)
 end
 
 -- Errors: each is delivered once, to who catches it or in a report
@@ -68,7 +69,7 @@ end
 -- Somebody has got an error, and passes it on to nobody.
 local function delivered(err)
   if is_failure(err) then
-    trace("delivered", tostring(err))
+    trace("delivered", tostring(err), debug.traceback())
     err.delivered = err.delivered + 1
   elseif Promise.isAggregate(err) then
     for i = 1, err.errors.n do delivered(err.errors[i]) end
@@ -258,8 +259,10 @@ local function finally(promise, handler)
       return Promise.spawn(function()
         local fulfilled, reason = pcall(await, result)
         if fulfilled then return end
-        if not Promise.cancelled() or not Promise.isCancelled(reason) then
+        if not Promise.isCancelled(reason) then
           delivered(err)
+        elseif not Promise.cancelled() and is_failure(err) then
+          err.lossy = true -- counts, if the promise of `finally` was cancelled
         end
         error(reason, 0)
       end)
@@ -475,7 +478,7 @@ function acts.block(body, depth)
     fill_scope(body, scope, depth, children)
   end)
   check_children(children)
-  if is_interrupted(children, before) then
+  if not run.shared and is_interrupted(children, before) then
     broken("the block that %s has left interrupts it", body.name)
   end
   if not ok then error(err, 0) end
