@@ -343,7 +343,7 @@ describe("two blocks, one in the other, that fail at once", function()
   after_each(teardown)
 
   local places_of_blocks = {
-    ["an async function"] = function(fn) return outcome(Promise.spawn(fn)) end,
+    ["an async function"] = function(fn) outcome(Promise.spawn(fn)) end,
     ["a coroutine"] = function(fn)
       coroutine.wrap(fn)()
       exhaust()

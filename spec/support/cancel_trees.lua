@@ -76,6 +76,15 @@ local function delivered(err)
   end
 end
 
+-- It is not known whether that counts.
+local function may_be_lost(err)
+  if is_failure(err) then
+    err.lossy = true
+  elseif Promise.isAggregate(err) then
+    for i = 1, err.errors.n do may_be_lost(err.errors[i]) end
+  end
+end
+
 -- Bodies: all that runs
 
 local function enter(name, parent, is_lossy)
@@ -261,8 +270,8 @@ local function finally(promise, handler)
         if fulfilled then return end
         if not Promise.isCancelled(reason) then
           delivered(err)
-        elseif not Promise.cancelled() and is_failure(err) then
-          err.lossy = true -- counts, if the promise of `finally` was cancelled
+        elseif not Promise.cancelled() then
+          may_be_lost(err) -- unless the promise of `finally` was cancelled
         end
         error(reason, 0)
       end)
