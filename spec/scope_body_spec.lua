@@ -520,6 +520,26 @@ describe("the caller of a scope, cancelled", function()
       end)
   end
 
+  it("is told after blocks of which the outer fails, too", function()
+    local p = Promise.spawn(function()
+      pcall(function()
+        local outer <close> = Promise.scope()
+        outer:spawn(failing(2, "outer"))
+        local inner <close> = Promise.scope()
+        inner:spawn(function()
+          pcall(await, Promise.delay(100))
+          pcall(await, Promise.delay(100))
+        end)
+      end)
+      await(Promise.delay(100))
+      note "never"
+    end)
+    loop.advance(1)
+    p:cancel "stop"
+    assert.equal("stop", select(2, outcome(p)).reason)
+    assert.same({}, log)
+  end)
+
   it("has Promise.cancelled as before when the block has ended", function()
     local before, within, after
     local p = Promise.spawn(function()

@@ -151,29 +151,29 @@ local function wait(self, child)
   if not group.has_failed(self, reason) then group.fail(self, reason) end
 end
 
--- Wait till no child runs. Returns the latest cancellation of the waiting
--- call, which may be cancelled again and again.
-local function wait_for_all(self)
-  local cancellation
+-- Wait till no child runs, and note the cancellations of the waiting call,
+-- which may be cancelled again and again.
+local function wait_for_all(self, asked)
   local child = waiting.first(self.children)
   while child do
-    cancellation = wait(self, child) or cancellation
+    asked[#asked + 1] = wait(self, child)
     child = waiting.first(self.children)
   end
-  return cancellation
 end
 
 --- The same, and end the group. If it can't wait (memory lacks, or the main
 --- thread sees that nothing is left to do), all are cancelled and left.
----@return cpromise.Cancellation?
-function group.join(self)
-  local ok, result = pcall(wait_for_all, self)
+---@param asked cpromise.Cancellation[]?  gets the cancellations
+---@return cpromise.Cancellation?  the latest
+function group.join(self, asked)
+  asked = asked or {}
+  local ok, reason = pcall(wait_for_all, self, asked)
   self.ended = true
   if not ok then
-    group.cancel_once(self, result)
-    error(result, 0)
+    group.cancel_once(self, reason)
+    error(reason, 0)
   end
-  return result
+  return asked[#asked]
 end
 
 --- Raise what has failed, if anything has: several as an aggregate error.

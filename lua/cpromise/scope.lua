@@ -217,12 +217,24 @@ local function is_outside(self, err)
     not rawequal(err, self.stopped)
 end
 
+-- Of the cancellations, the latest that is of no block around this one: those
+-- have other ways to end. Or else the latest.
+local function choose(self, asked)
+  for i = #asked, 1, -1 do
+    local body = self.body.outer
+    while body and body.cancellation ~= asked[i] do body = body.outer end
+    if not body then return asked[i] end
+  end
+  return asked[#asked]
+end
+
 -- The end of a block, by the error `err` or none. A cancellation from outside
 -- is raised, or, if a failure is, the call is reminded of it.
 local function close(self, err)
-  local asked = is_outside(self, err) and err or nil
+  local all = {is_outside(self, err) and err or nil}
   if err ~= nil then body_rejected(self, err) end
-  asked = group.join(self) or asked
+  group.join(self, all)
+  local asked = choose(self, all)
   if #self.failures > 0 then
     if asked then self.body:remind(asked) end
     group.raise_failures(self, err)
