@@ -4,7 +4,7 @@
 local helper = require "spec.helper"
 local trees = require "spec.support.cancel_trees"
 
-local n = tonumber(os.getenv "TREES") or helper.scaled(20000)
+local n = tonumber(os.getenv "TREES") or helper.scaled(8000)
 local first = tonumber(os.getenv "SEED") or 1
 
 describe("a random tree of calls that is cancelled", function()
