@@ -789,7 +789,8 @@ int cp_expire (lua_State *L) {
 
 int cp_interrupt (lua_State *L) {
   Promise *p = cp_args_check_promise(L, cp_context(L), 1);
-  int is_free = p->state == STATE_PENDING && !(p->flags & FLAG_CANCELLED);
+  int is_news = p->state == STATE_PENDING && !(p->flags & FLAG_CANCELLED);
+  int is_free = is_news || p->flags & FLAG_INTERRUPTED;
   int before = CALL_CARRIER + 1;
   lua_settop(L, 2);
   push_cancellation(L, CALL_REASON);
@@ -803,7 +804,7 @@ int cp_interrupt (lua_State *L) {
   if (is_free && p->state == STATE_PENDING && p->flags & FLAG_CANCELLED)
     p->flags |= FLAG_INTERRUPTED;
   lua_settop(L, before);
-  lua_pushboolean(L, is_free);
+  lua_pushboolean(L, is_news);
   return 2;
 }
 
@@ -811,15 +812,18 @@ int cp_interrupt (lua_State *L) {
 int cp_withdraw (lua_State *L) {
   Promise *p = cp_args_check_promise(L, cp_context(L), 1);
   int is_last;
-  lua_settop(L, 3);
+  lua_settop(L, 4);
   if (p->state != STATE_PENDING || !(p->flags & FLAG_CARRIER))
     return 0;
   lua_getiuservalue(L, 1, SLOT_SOURCE);
-  lua_getiuservalue(L, 4, SLOT_VALUE);
-  is_last = lua_rawequal(L, 5, 2);
+  lua_getiuservalue(L, 5, SLOT_VALUE);
+  is_last = lua_rawequal(L, 6, 2);
   if (!is_last)
     return 0;
-  p->flags &= (unsigned short)~(FLAG_CANCELLED | FLAG_INTERRUPTED);
+  if (lua_toboolean(L, 4))
+    p->flags |= FLAG_CANCELLED | FLAG_INTERRUPTED;
+  else
+    p->flags &= (unsigned short)~(FLAG_CANCELLED | FLAG_INTERRUPTED);
   if (lua_isnil(L, 3))
     p->flags &= (unsigned short)~FLAG_CARRIER;
   cp_node_set(L, 1, SLOT_SOURCE, 3);

@@ -77,8 +77,9 @@ int cp_expire (lua_State *L);
    is news to it */
 int cp_interrupt (lua_State *L);
 
-/* withdraw(call, cancellation, carrier): the running call is under that request
-   no more, and has the carrier back that it had before. */
+/* withdraw(call, cancellation, carrier, undelivered): the running call is under
+   that request no more, and has the carrier back that it had before: of a
+   request from a scope around that, if it is undelivered. */
 int cp_withdraw (lua_State *L);
 
 /* cancellation(reason) -> what 'cancel' would reject with */

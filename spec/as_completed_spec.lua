@@ -281,18 +281,79 @@ describe("asCompleted", function()
       function()
         local task
         local seen = helper.unhandled(function()
-          task = collect {
-            cleaning(1), cleaning(2, "two"), cleaning(3, "three"),
-          }
+          task = collect {cleaning(4), cleaning(3, "three"),
+            cleaning(2, "two")}
           task:catch(ignore)
           Promise.drain()
           task:cancel "enough"
-          loop.advance(3)
+          loop.advance(4)
         end)
         assert.same({"rejected", "two"}, {helper.outcome(task)})
         assert.equal(1, #seen)
         assert.equal("three", seen[1].reason)
       end)
+
+    it("is told after such a failure, at its next await", function()
+      local went_on
+      local task = Promise.spawn(function()
+        local ok, err = pcall(function()
+          local one = cleaning(1, "cleanup")
+          for _ in Promise.asCompleted {one} do ignore() end
+        end)
+        log[#log + 1] = tostring(ok) .. " " .. tostring(err)
+        await(Promise.resolve())
+        went_on = true
+      end)
+      Promise.drain()
+      task:cancel "enough"
+      loop.advance(1)
+      assert.equal("enough", select(2, helper.outcome(task)).reason)
+      assert.same({"cleaned up 1", "false cleanup"}, log)
+      assert.is_nil(went_on)
+    end)
+
+    it("raises the second request that comes while it waits", function()
+      local task = collect {cleaning(1)}
+      Promise.drain()
+      task:cancel "first"
+      Promise.drain()
+      assert.is_true(task:cancel "second")
+      assert.equal("second", select(2, helper.outcome(task)).reason)
+    end)
+
+    it("raises a failure that was not given yet", function()
+      local seen = helper.unhandled(function()
+        local task = Promise.spawn(function()
+          for _ in Promise.asCompleted {1, Promise.reject "boom"} do
+            await(Promise.new(ignore))
+          end
+        end)
+        task:catch(ignore)
+        Promise.drain()
+        task:cancel()
+        assert.same({"rejected", "boom"}, {helper.outcome(task)})
+      end)
+      assert.same({}, seen)
+    end)
+
+    it("delivers a failure once in any job", function()
+      for jobs = 0, 10 do
+        local _, reject, task
+        local seen = helper.unhandled(function()
+          local p
+          p, _, reject = Promise.withResolvers()
+          task = Promise.spawn(function()
+            for _, q in Promise.asCompleted {p} do await(q) end
+          end)
+          task:catch(ignore)
+          Promise.drain()
+          reject "boom"
+          helper.after_jobs(jobs, function() task:cancel() end)
+        end)
+        assert.same({"rejected", "boom"}, {helper.outcome(task)})
+        assert.same({}, seen)
+      end
+    end)
 
     it("waits for nothing that others wait for", function()
       local shared = Promise.new(ignore)

@@ -127,22 +127,22 @@ for name, run in pairs(places) do
       assert.equal(1, loop.now())
     end)
 
-    it("is interrupted in pawait of what fails as that happens", function()
-      local err = run(function(scope)
-        local p, _, reject = Promise.withResolvers()
-        scope:spawn(function()
-          await(Promise.delay(1))
-          reject "other"
-          error("boom", 0)
-        end)
-        note(tostring(select(2, pawait(p))))
-        pawait(Promise.delay(3600))
-        note "never"
+    it("is interrupted after pawait of what fails at that moment",
+      function()
+        assert.same({false, "boom"}, {run(function(scope)
+          local p, _, reject = Promise.withResolvers()
+          scope:spawn(function()
+            await(Promise.delay(1))
+            reject "other"
+            error("boom", 0)
+          end)
+          note(tostring(select(2, pawait(p))))
+          pawait(Promise.delay(3600))
+          note "never"
+        end)})
+        assert.same({"other"}, log)
+        assert.equal(1, loop.now())
       end)
-      assert.is_false(err)
-      assert.same({"other"}, log)
-      assert.equal(1, loop.now())
-    end)
 
     it("is interrupted at its next await if it runs", function()
       assert.same({false, "boom"}, {run(function(scope)
@@ -338,6 +338,51 @@ for name, run in pairs(places) do
   end)
 end
 
+describe("two blocks, one in the other, that fail at once", function()
+  before_each(setup)
+  after_each(teardown)
+
+  local places_of_blocks = {
+    ["an async function"] = function(fn) outcome(Promise.spawn(fn)) end,
+    ["a coroutine"] = function(fn)
+      coroutine.wrap(fn)()
+      exhaust()
+    end,
+  }
+  for place, run in pairs(places_of_blocks) do
+    for _, first in ipairs {"outer", "inner"} do
+      it(("interrupt what is left of the outer: %s, the %s one first")
+        :format(place, first), function()
+        run(function()
+          local gate = Promise.event()
+          local function fails(name)
+            await(gate:wait())
+            error(name, 0)
+          end
+          local ok, err = pcall(function()
+            local outer <close> = Promise.scope()
+            if first == "outer" then outer:spawn(fails, "outer") end
+            local ok, err = pcall(function()
+              local inner <close> = Promise.scope()
+              inner:spawn(fails, "inner")
+              if first == "inner" then outer:spawn(fails, "outer") end
+              Promise.delay(1):next(function() gate:set() end)
+              await(Promise.delay(3600))
+            end)
+            note(tostring(ok), err)
+            await(Promise.delay(3600))
+            note "never"
+          end)
+          note(tostring(ok), err)
+          assert(Promise.cancelled() == nil)
+        end)
+        assert.same({"false inner", "false outer"}, log)
+        assert.equal(1, loop.now())
+      end)
+    end
+  end
+end)
+
 describe("the caller of a scope, cancelled", function()
   before_each(setup)
   after_each(teardown)
@@ -474,6 +519,26 @@ describe("the caller of a scope, cancelled", function()
         assert.same({"body", "child"}, log)
       end)
   end
+
+  it("is told after blocks of which the outer fails, too", function()
+    local p = Promise.spawn(function()
+      pcall(function()
+        local outer <close> = Promise.scope()
+        outer:spawn(failing(2, "outer"))
+        local inner <close> = Promise.scope()
+        inner:spawn(function()
+          pcall(await, Promise.delay(100))
+          pcall(await, Promise.delay(100))
+        end)
+      end)
+      await(Promise.delay(100))
+      note "never"
+    end)
+    loop.advance(1)
+    p:cancel "stop"
+    assert.equal("stop", select(2, outcome(p)).reason)
+    assert.same({}, log)
+  end)
 
   it("has Promise.cancelled as before when the block has ended", function()
     local before, within, after

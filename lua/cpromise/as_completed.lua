@@ -12,6 +12,7 @@ local Completion = {}
 local function observe(completion, promise)
   local i = completion.n + 1
   local function note()
+    if not completion.reactions[i] then return end -- let go meanwhile
     completion.settled = completion.settled + 1
     completion.order[completion.settled] = i
     completion.reactions[i] = nil
@@ -26,42 +27,73 @@ end
 -- Let go of an element. Returns a promise that waits for it in the place of
 -- the shield, where the loop is cancelled.
 local function let_go(completion, i, cancellation)
-  local reaction = completion.reactions[i]
+  local promise, reaction = completion.promises[i], completion.reactions[i]
   completion.reactions[i] = nil
-  local waiter = cancellation and completion.promises[i]:next()
-  reaction:cancel()
-  if waiter then waiter:cancel(cancellation) end
+  if not cancellation then
+    reaction:cancel()
+    return
+  end
+  local waiter = promise:next()
+  if promise:status() == "pending" then -- or the shield has its outcome
+    reaction:cancel()
+    waiter:cancel(cancellation)
+  end
   return waiter
 end
 
--- Wait till what was cancelled with the loop has ended. Of several failures
--- the first is raised.
-local function wait_for(waiters)
-  local failed
-  for _, waiter in ipairs(waiters) do
-    local ok, reason = pcall(core.await, waiter)
-    local is_failure = not ok and not core.isCancelled(reason)
-    if is_failure and failed then
-      core.report(reason)
-    elseif is_failure then
-      failed = waiter
-    end
+-- The running call was asked to end, but a failure is raised first: it gets
+-- that at its next `await`.
+local function remind(cancellation)
+  local call = core.running()
+  if call and rawequal(core.cancelled(), cancellation) then
+    call:cancel(cancellation)
   end
-  if failed then core.unwrap(failed) end
+end
+
+-- Wait till what was cancelled with the loop has ended. Of several failures
+-- the first is raised, the others are reported. The call may be cancelled
+-- again.
+local function wait_for(waiters, cancellation)
+  local failed = {} -- in order of time
+  for i, waiter in ipairs(waiters) do
+    waiters[i] = waiter:catch(function(reason)
+      if not core.isCancelled(reason) then failed[#failed + 1] = waiter end
+    end)
+  end
+  local all = core.all(waiters)
+  local ok, reason = pcall(core.await, all)
+  if not ok and not core.isCancelled(reason) then
+    failed[#failed + 1] = all -- was cancelled: that handler did not run
+  elseif not ok then
+    cancellation = reason
+  end
+  for i = 2, #failed do core.report(select(2, failed[i]:status())) end
+  if #failed > 0 then remind(cancellation) end
+  if failed[1] and failed[1]:status() ~= "pending" then
+    core.unwrap(failed[1])
+  elseif not ok then
+    error(reason, 0)
+  end
 end
 
 -- The loop is left: by an error, or with none. If it is by a cancellation,
--- elements for which nobody else waits are cancelled too.
+-- elements for which nobody else waits are cancelled too, and what has failed
+-- without being given is not lost.
 function Completion:__close(reason)
   local cancellation = core.isCancelled(reason) and reason or nil
   local waiters = {}
+  for given = self.given + 1, cancellation and self.settled or 0 do
+    waiters[#waiters + 1] = self.promises[self.order[given]]:next()
+  end
   for i = 1, self.n do
     if self.reactions[i] then
       waiters[#waiters + 1] = let_go(self, i, cancellation)
     end
   end
   self.n = self.settled
-  if core.canAwait() then wait_for(waiters) end
+  if #waiters > 0 and core.canAwait() then
+    wait_for(waiters, cancellation)
+  end
 end
 
 -- Taking the elements ends by an error.

@@ -66,15 +66,14 @@ function group.spawn(self, fn, ...)
 end
 
 -- Wait till no child runs. If the waiting call is cancelled meanwhile, all
--- are asked to end, at once, and it waits on; returns the latest such
--- cancellation.
-local function wait(self)
-  local cancellation
+-- are asked to end, at once, and it waits on: it may be cancelled again and
+-- again.
+local function wait(self, asked)
   local function ask(reason) group.cancel(self, reason) end
   while core.children(self.group) > 0 do
     local ok, reason = pcall(core.await, core.idlePromise(self.group, ask))
     if not ok and core.isCancelled(reason) then
-      cancellation = reason
+      asked[#asked + 1] = reason
       if self.cancellation ~= reason then ask(reason) end
     elseif not ok and self.cancellation then
       error(reason, 0)
@@ -82,20 +81,22 @@ local function wait(self)
       group.fail(self, reason)
     end
   end
-  return cancellation
 end
 
 --- The same, and end the group. If it can't wait (memory lacks, or the main
 --- thread sees that nothing is left to do), all are cancelled and left.
----@return cpromise.Cancellation?
-function group.join(self)
-  local ok, result = pcall(wait, self)
+---@param asked cpromise.Cancellation[]?  gets the cancellations of the waiting
+---  call
+---@return cpromise.Cancellation?  the latest
+function group.join(self, asked)
+  asked = asked or {}
+  local ok, reason = pcall(wait, self, asked)
   self.ended = true
   if not ok then
-    group.cancel_once(self, result)
-    error(result, 0)
+    group.cancel_once(self, reason)
+    error(reason, 0)
   end
-  return result
+  return asked[#asked]
 end
 
 --- Whether a child has failed with that reason.

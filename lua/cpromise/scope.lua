@@ -23,17 +23,42 @@ local Block = {__name = "scope", __index = methods}
 local Call = {}
 Call.__index = Call
 
+local innermost = setmetatable({}, {__mode = "k"}) -- body of a call
+
+-- Whether that is a promise rejected with the cancellation.
+local function is_carrier(before, cancellation)
+  if not before then return false end
+  local _, reason = before:status()
+  return rawequal(reason, cancellation)
+end
+
 function Call:interrupt_by(cancellation)
-  local before, told = core.interrupt(self.call, cancellation)
-  if not self.cancellation then self.before = before end
+  local before, is_news = core.interrupt(self.call, cancellation)
+  if not self.cancellation or not is_carrier(before, self.cancellation) then
+    self.before, self.is_undelivered = before, not is_news
+  end
   self.cancellation = cancellation
-  return told
+  return is_news
+end
+
+-- A block around this one that has interrupted the call since gives back what
+-- this one would have.
+function Call:hand_over()
+  local outer = self.outer
+  while outer do
+    if outer.cancellation and is_carrier(outer.before, self.cancellation) then
+      outer.before, outer.is_undelivered = self.before, self.is_undelivered
+    end
+    outer = outer.outer
+  end
 end
 
 function Call:leave()
-  if self.cancellation then
-    core.withdraw(self.call, self.cancellation, self.before)
-  end
+  if innermost[self.call] == self then innermost[self.call] = self.outer end
+  if not self.cancellation then return end
+  core.withdraw(self.call, self.cancellation, self.before,
+    self.is_undelivered)
+  self:hand_over()
 end
 
 -- The call was asked to end, but something else is raised first: it gets that
@@ -131,7 +156,11 @@ end
 
 local function new_body()
   local call = core.running()
-  if call then return setmetatable({call = call}, Call) end
+  if call then
+    local body = {call = call, outer = innermost[call]}
+    innermost[call] = setmetatable(body, Call)
+    return body
+  end
   return new_coroutine()
 end
 
@@ -188,12 +217,24 @@ local function is_outside(self, err)
     not rawequal(err, self.stopped)
 end
 
+-- Of the cancellations, the latest that is of no block around this one: those
+-- have other ways to end. Or else the latest.
+local function choose(self, asked)
+  for i = #asked, 1, -1 do
+    local body = self.body.outer
+    while body and body.cancellation ~= asked[i] do body = body.outer end
+    if not body then return asked[i] end
+  end
+  return asked[#asked]
+end
+
 -- The end of a block, by the error `err` or none. A cancellation from outside
 -- is raised, or, if a failure is, the call is reminded of it.
 local function close(self, err)
-  local asked = is_outside(self, err) and err or nil
+  local all = {is_outside(self, err) and err or nil}
   if err ~= nil then body_rejected(self, err) end
-  asked = group.join(self) or asked
+  group.join(self, all)
+  local asked = choose(self, all)
   if #self.failures > 0 then
     if asked then self.body:remind(asked) end
     group.raise_failures(self, err)
