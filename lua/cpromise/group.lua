@@ -85,8 +85,7 @@ end
 
 --- The same, and end the group. If it can't wait (memory lacks, or the main
 --- thread sees that nothing is left to do), all are cancelled and left.
----@param asked cpromise.Cancellation[]?  gets the cancellations of the waiting
----  call
+---@param asked cpromise.Cancellation[]?  gets those of the waiting call
 ---@return cpromise.Cancellation?  the latest
 function group.join(self, asked)
   asked = asked or {}
