@@ -53,7 +53,6 @@ typedef enum Slice {
 
 /* Reject the call p, at 'idx', with a value of the context. [-0, +0, -] */
 static Slice refuse (lua_State *L, Promise *p, int idx, int ctxslot) {
-  cp_node_clear(L, idx, SLOT_SOURCE); /* no traceback, maybe a carrier */
   cp_promise_refuse(L, p, idx, ctxslot);
   return SLICE_SETTLED;
 }
@@ -135,19 +134,10 @@ static Outcome resolve_asked_call (lua_State *L, Promise *p, int idx, int n) {
   int first = lua_gettop(L) - n + 1;
   int is_object =
     n > 0 && (lua_istable(L, first) || lua_isuserdata(L, first));
-  Outcome outcome;
   if (is_object && p->flags & FLAG_CANCELLED)
     return cp_resolve_asked(L, p, idx, n);
   p->flags &= (unsigned short)~FLAG_CANCELLED;
-  lua_getiuservalue(L, idx, SLOT_SOURCE);
-  lua_insert(L, first);
-  outcome = cp_resolve(L, p, idx, n);
-  if (outcome == LEFT && p->kind == KIND_ADOPT)
-    cp_node_set(L, idx, SLOT_VALUE, first);
-  else if (outcome == LEFT)
-    p->flags &= (unsigned short)~FLAG_CARRIER;
-  lua_settop(L, first - 1);
-  return outcome;
+  return cp_resolve(L, p, idx, n);
 }
 
 

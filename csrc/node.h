@@ -26,7 +26,8 @@ typedef enum State { STATE_PENDING, STATE_FULFILLED, STATE_REJECTED } State;
 typedef enum KindId {
   KIND_PLAIN, /* settled by its resolving functions; never a reaction. Until
                  it is resolved VALUE is nil or the list of its cancel hooks;
-                 then nil, or the token of the thenable that was called */
+                 then nil, or the token of the thenable that was called.
+                 SOURCE: nil, or its carrier */
   KIND_WAITER, /* waits in a line of SOURCE, a semaphore or its like */
   KIND_SENDER, /* the same; VALUE is the node of what it sends */
   KIND_DELAY, /* VALUE is what it resolves with; SOURCE when, a number */
@@ -41,7 +42,8 @@ typedef enum KindId {
   KIND_FINALLY_WAIT, /* VALUE: promise whose outcome it takes, after SOURCE */
   KIND_FINALLY_END, /* VALUE as before; takes its outcome in this job */
   KIND_ADOPT, /* a job: start to follow SOURCE, a promise */
-  KIND_THENABLE, /* a job: call SOURCE, the method 'next' of VALUE */
+  KIND_THENABLE, /* a job: call SOURCE, the method 'next' of VALUE; which is,
+                    of one with a carrier, {thenable, carrier} */
   KIND_ALL, /* an aggregate: VALUE is the table of results, n counts the */
   KIND_ALL_SETTLED, /* elements that are missing, plus 1 while iterating; */
   KIND_ANY, /* cancelled: SOURCE is the carrier, or the first failure */

@@ -21,6 +21,7 @@ void cp_promise_copy (lua_State *L, Promise *p, int idx, int from) {
 
 void cp_promise_refuse (lua_State *L, Promise *p, int idx, int ctxslot) {
   lua_getiuservalue(L, CONTEXT, ctxslot);
+  cp_node_clear(L, idx, SLOT_SOURCE); /* no traceback, maybe a carrier */
   cp_promise_settle(L, p, idx, STATE_REJECTED);
 }
 

@@ -54,6 +54,8 @@ static Outcome fulfill_packed (lua_State *L, Promise *p, int idx, int n) {
   }
   if (ok)
     p->flags |= FLAG_PACKED;
+  else
+    cp_node_clear(L, idx, SLOT_SOURCE); /* no traceback, maybe a carrier */
   cp_promise_settle(L, p, idx, ok ? STATE_FULFILLED : STATE_REJECTED);
   return SETTLED;
 }
@@ -190,10 +192,41 @@ follow_promise (lua_State *L, Promise *p, int idx, int target) {
     cp_promise_refuse(L, p, idx, CTX_SELF);
     return SETTLED;
   }
-  cp_node_clear(L, idx, SLOT_VALUE);
+  if (p->flags & FLAG_CARRIER)
+    lua_getiuservalue(L, idx, SLOT_SOURCE);
+  else
+    lua_pushnil(L);
+  lua_setiuservalue(L, idx, SLOT_VALUE);
   cp_node_at(L, target)->held++;
   lua_pushvalue(L, target);
   return lock_in(L, p, idx, KIND_ADOPT);
+}
+
+
+/* Follow the thenable at 'first', whose method is on the top. One that has a
+   carrier keeps both in a list, which takes memory, and may run finalizers.
+   [-1, +any, -] */
+static Outcome follow_thenable (lua_State *L, Promise *p, int idx, int first) {
+  int method = lua_gettop(L);
+  if (!(p->flags & FLAG_CARRIER)) {
+    cp_node_set(L, idx, SLOT_VALUE, first);
+    return lock_in(L, p, idx, KIND_THENABLE);
+  }
+  lua_pushcfunction(L, cp_resolve_pack);
+  lua_pushvalue(L, first);
+  lua_getiuservalue(L, idx, SLOT_SOURCE);
+  if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
+    if (p->state != STATE_PENDING)
+      return LEFT;
+    cp_node_clear(L, idx, SLOT_SOURCE);
+    cp_promise_settle(L, p, idx, STATE_REJECTED);
+    return SETTLED;
+  }
+  if (p->state != STATE_PENDING)
+    return LEFT;
+  lua_setiuservalue(L, idx, SLOT_VALUE);
+  lua_settop(L, method);
+  return lock_in(L, p, idx, KIND_THENABLE);
 }
 
 
@@ -203,8 +236,7 @@ static Outcome
 take_object (lua_State *L, Promise *p, int idx, int first, Shape shape) {
   switch (shape) {
     case SHAPE_THENABLE:
-      cp_node_set(L, idx, SLOT_VALUE, first);
-      return lock_in(L, p, idx, KIND_THENABLE);
+      return follow_thenable(L, p, idx, first);
     case SHAPE_ERROR:
       cp_trace_reject(L, p, idx);
       return SETTLED;
@@ -273,6 +305,7 @@ Outcome cp_resolve_as (lua_State *L, Promise *p, int idx, int source) {
       n = cp_promise_values(L, s, source);
       if (n > 0)
         return cp_resolve(L, p, idx, n);
+      cp_node_clear(L, idx, SLOT_SOURCE);
       cp_promise_settle(L, p, idx, STATE_REJECTED);
       return SETTLED;
     }
@@ -304,6 +337,8 @@ static int resolve (lua_State *L, Promise *p) {
 
 static int reject (lua_State *L, Promise *p) {
   lua_settop(L, 1);
+  if (p->flags & FLAG_CARRIER)
+    cp_node_clear(L, OWNER, SLOT_SOURCE);
   cp_promise_settle(L, p, OWNER, STATE_REJECTED);
   cp_host_finish(L, SETTLED, p, OWNER);
   return 0;
@@ -361,19 +396,14 @@ static int reject_later (lua_State *L) {
 /* One that was asked to end, or that follows for a call which was: it holds the
    carrier. */
 static Outcome run_carrying (lua_State *L, Promise *node) {
-  Outcome outcome;
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
   if (node->flags & FLAG_CANCELLED) {
     cp_cancel_push_outcome(L, AT_SOURCE, AT_WORK);
     cp_promise_copy(L, node, AT_NODE, AT_WORK + 1);
     return SETTLED;
   }
-  outcome = cp_resolve_as(L, node, AT_NODE, AT_SOURCE);
-  if (outcome == LEFT) /* it follows a thenable */
-    node->flags &= (unsigned short)~FLAG_CARRIER;
-  else if (node->state == STATE_FULFILLED)
-    cp_node_set(L, AT_NODE, SLOT_SOURCE, AT_WORK);
-  return outcome;
+  cp_node_set(L, AT_NODE, SLOT_SOURCE, AT_WORK);
+  return cp_resolve_as(L, node, AT_NODE, AT_SOURCE);
 }
 
 
@@ -439,6 +469,12 @@ Outcome cp_run_thenable (lua_State *L, Promise *node, const Promise *source) {
   lua_pushvalue(L, AT_NODE);
   lua_pushnil(L);
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
+  if (node->flags & FLAG_CARRIER) {
+    lua_rawgeti(L, -1, 2);
+    lua_setiuservalue(L, AT_NODE, SLOT_SOURCE);
+    lua_rawgeti(L, -1, 1);
+    lua_remove(L, -2);
+  }
   lua_pushvalue(L, AT_SOURCE);
   cp_node_clear(L, AT_NODE, SLOT_VALUE);
   node->kind = KIND_PLAIN;
