@@ -119,8 +119,10 @@ static Slice has_yielded (lua_State *L, Promise *p, int idx, lua_State *co) {
   if (source == NULL)
     return SLICE_READY;
   source->flags |= FLAG_HANDLED;
-  if (source->state != STATE_PENDING)
+  if (source->state != STATE_PENDING) {
+    source->flags |= FLAG_KNOWN;
     return SLICE_READY;
+  }
   cp_wait_push_awaited(L, co);
   return wait_for(L, p, idx, co);
 }

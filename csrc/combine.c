@@ -165,11 +165,15 @@ static void end (lua_State *L, const Promise *node, Promise *aggregate) {
 }
 
 
-/* Report the failure of this element, unless somebody else learns of it. */
+/* Report the failure of this element, unless somebody else learns of it: a
+   reaction of the same batch, one that came when it had settled, an aggregate
+   that had settled before, or what is still to follow it. */
 static void report_failure (lua_State *L) {
   Context *ctx = cp_context(L);
   Promise *source = cp_node_at(L, AT_SOURCE);
   if (source->waiters > 0 || (ctx->source == source && --ctx->batch_size > 0))
+    return;
+  if (source->flags & FLAG_KNOWN || source->held > 0)
     return;
   source->flags &= (unsigned short)~FLAG_HANDLED;
   if (!(source->flags & FLAG_LISTED))
@@ -384,8 +388,11 @@ static void link_element (lua_State *L, Promise *node, int plain) {
   }
   else {
     Promise *source = cp_node_at(L, TAKE_ELEMENT);
+    unsigned short known = source->flags & FLAG_KNOWN;
     cp_wait_sweep(L, source, TAKE_ELEMENT);
     cp_promise_link(L, ctx, source, TAKE_ELEMENT, TAKE_ELEMENT + 1);
+    if (!known) /* what it looks at is its own to report */
+      source->flags &= (unsigned short)~FLAG_KNOWN;
     if (aggregate->flags & FLAG_CANCELLED)
       ask_element(L, aggregate);
   }

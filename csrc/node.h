@@ -75,9 +75,11 @@ enum {
                          end, and keeps the carrier of the last request */
   FLAG_DIVERTED = 1 << 13, /* SOURCE is a carrier that it takes in place of
                               what it waited for; 'select': it has chosen */
-  FLAG_INTERRUPTED =
-    1 << 14 /* a call: the request that it is under comes from
-                                a scope in its own body, and yields to others */
+  FLAG_INTERRUPTED = 1 << 14, /* a call: the request that it is under comes
+                                 from a scope in its own body, and yields to
+                                 others */
+  FLAG_KNOWN = 1 << 15 /* somebody who stands in its ring no more looks at its
+                          outcome: see 'report_failure' */
 };
 
 #define FLAGS_SHAPE (FLAG_EMPTY | FLAG_PACKED)

@@ -94,8 +94,10 @@ cp_promise_react (lua_State *L, Context *ctx, Promise *p, int idx, int node) {
   p->flags |= FLAG_HANDLED;
   if (p->state == STATE_PENDING)
     cp_ring_append(L, p, idx, node);
-  else
+  else {
+    p->flags |= FLAG_KNOWN;
     cp_queue_push(L, ctx, cp_node_at(L, node), node);
+  }
 }
 
 

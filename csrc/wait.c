@@ -49,12 +49,27 @@ static int is_dead (lua_State *L, int node) {
 }
 
 
-/* The dead object at 'node' stands in no ring any more. A call whose coroutine
-   is over takes note of that in a job. */
-static void drop (lua_State *L, int node) {
+/* Whether the dead object at 'node' is an element of an aggregate that has
+   settled. */
+static int is_let_go (lua_State *L, int node) {
+  KindId kind = (KindId)cp_node_at(L, node)->kind;
+  int is;
+  if (kind != KIND_ELEMENT && kind != KIND_KEYED)
+    return 0;
+  is = lua_getiuservalue(L, node, SLOT_VALUE) != LUA_TNIL;
+  lua_pop(L, 1);
+  return is;
+}
+
+
+/* The dead object at 'node' stands in the ring of s no more. A call whose
+   coroutine is over takes note of that in a job. */
+static void drop (lua_State *L, Promise *s, int node) {
   Promise *p = cp_node_at(L, node);
   if (p->state != STATE_PENDING)
     return;
+  if (is_let_go(L, node))
+    s->flags |= FLAG_KNOWN;
   if (p->kind == KIND_AWAIT) {
     cp_queue_push(L, cp_context(L), p, node);
     return;
@@ -64,7 +79,7 @@ static void drop (lua_State *L, int node) {
     return;
   lua_getiuservalue(L, node, SLOT_VALUE);
   if (!lua_isnil(L, -1))
-    drop(L, lua_gettop(L)); /* no seat is on a seat: once */
+    drop(L, s, lua_gettop(L)); /* no seat is on a seat: once */
   lua_pop(L, 1);
 }
 
@@ -79,7 +94,7 @@ static void sweep (lua_State *L, Promise *p, int idx) {
     lua_getiuservalue(L, node, SLOT_LINK);
     cp_node_clear(L, node, SLOT_LINK);
     if (is_dead(L, node))
-      drop(L, node);
+      drop(L, p, node);
     else
       cp_ring_append(L, p, idx, node);
     lua_replace(L, node);
@@ -180,7 +195,7 @@ static int lives (lua_State *L, Promise *s, int idx) {
   int dead = is_dead(L, node);
   if (dead) {
     cp_ring_remove(L, s, idx, node);
-    drop(L, node);
+    drop(L, s, node);
   }
   lua_pop(L, 1);
   return !dead;

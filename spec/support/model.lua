@@ -90,8 +90,7 @@ local function Cancellation(reason)
 end
 
 local function NewWaiter(promise)
-  local isPending = promise.PromiseState == "pending"
-  local waiter = {Promise = promise, HasLeft = false, IsEarly = isPending}
+  local waiter = {Promise = promise, HasLeft = false}
   table.insert(promise.PromiseWaiters, waiter)
   return waiter
 end
@@ -232,7 +231,8 @@ local function LeaveAndReject(promise, walk)
 end
 
 -- One that its functions resolve: its hooks run after the walk. One that has
--- been resolved waits for nothing that could be asked.
+-- been resolved, with a thenable or an object that is being looked at, waits
+-- for nothing that could be asked.
 local function AskOwn(promise, walk)
   if promise.PromiseIsClosed then return end -- on the list already
   walk.HasTold = true
@@ -244,7 +244,7 @@ local function AskOwn(promise, walk)
   table.insert(walk.Hooked, promise)
 end
 
--- One that follows a thenable whose method has not been called.
+-- One that follows a thenable whose method has not been called: it leaves that.
 local function AskThenable(promise, walk)
   LeaveAndReject(promise, walk)
 end
@@ -252,8 +252,8 @@ end
 -- A derived one, and one that follows.
 local function AskReaction(promise, walk)
   local waiter = promise.PromiseWaiter
-  local source = not promise.PromiseIsRunning and Source(waiter)
-  if not source then
+  local source = Source(waiter)
+  if not source then -- its turn is near, or its handler runs
     Mark(promise, walk)
   elseif not promise.PromiseIsShield and GoesUp(waiter, walk) then
     Mark(promise, walk)
@@ -291,7 +291,6 @@ local function TakeElement(promise, waiter, walk)
 end
 
 local function AskAggregate(promise, walk)
-  if promise.PromiseIsResolved then return AskReaction(promise, walk) end
   Mark(promise, walk)
   local staying = {}
   for _, waiter in ipairs(promise.PromiseElements) do
@@ -301,6 +300,15 @@ local function AskAggregate(promise, walk)
   end
   EndAggregate(promise)
   for _, element in ipairs(staying) do Ask(element, walk) end
+end
+
+-- Whether somebody has learnt, or will learn, how a promise settled: one who
+-- has waited for it and has not left.
+local function IsHandledByOthers(promise)
+  for _, waiter in ipairs(promise.PromiseWaiters) do
+    if not waiter.HasLeft then return true end
+  end
+  return false
 end
 
 -- An element has had its turn. Whether that was all, since its aggregate is
@@ -313,19 +321,16 @@ function EndElement(waiter, type, argument)
       aggregate.PromiseState ~= "pending" then
     return false
   end
+  local first = aggregate.PromiseFailure
   if type == "Reject" and not IsCancellation(argument) then
-    local early = 0
-    for _, other in ipairs(source.PromiseWaiters) do
-      if other.IsEarly and not other.HasLeft then early = early + 1 end
-    end
-    waiter.HasLeft = true -- it lets go of the failure, if it reports it
-    local first = aggregate.PromiseFailure
     if not first then
-      aggregate.PromiseFailure = {Reason = argument, Promise = source}
-    elseif first.Promise ~= source and early <= 1 and
-        not (IsObject(argument) and rawequal(first.Reason, argument)) then
-      source.PromiseIsHandled = false
-      HostPromiseRejectionTracker(source, "reject")
+      aggregate.PromiseFailure = {Reason = argument}
+    elseif not (IsObject(argument) and rawequal(first.Reason, argument)) then
+      waiter.HasLeft = true
+      if not IsHandledByOthers(source) then
+        source.PromiseIsHandled = false
+        HostPromiseRejectionTracker(source, "reject")
+      end
     end
   end
   EndAggregate(aggregate)
@@ -421,8 +426,6 @@ function NewPromiseResolveThenableJob(promiseToResolve, thenable, action)
           return resolvingFunctions.Reject(
             CancellationOf(promiseToResolve, thenable))
         end
-        promiseToResolve.PromiseWasAskedWith =
-          promiseToResolve.PromiseWasAskedWith or thenable.PromiseWasAskedWith
         resolvingFunctions.Resolve(v)
       end
     end
@@ -766,18 +769,16 @@ local function AskFinally(catchFinally)
   return function(promise, walk)
     if promise.PromiseOriginal then return AskFinallyDone(promise, walk) end
     local waiter = promise.PromiseWaiter
-    local source = not promise.PromiseIsRunning and Source(waiter)
-    if not source then
-      if not promise.PromiseIsAsked and not promise.PromiseIsRunning then
-        promise.PromiseTakesItsOwn = true
-      end
-      return Mark(promise, walk)
+    local source = Source(waiter)
+    if not source and not promise.PromiseIsAsked and
+        not promise.PromiseIsRunning then
+      promise.PromiseTakesItsOwn = true
     end
     Mark(promise, walk)
+    if not source then return end -- its turn is near, or its handler runs
     if GoesUp(waiter, walk) then return Ask(source, walk) end
     waiter.HasLeft = true
     walk.HasTold = true
-    promise.PromiseLeft = true
     HostEnqueuePromiseJob(NewPromiseReactionJob({
       Capability = promise.PromiseFinallyCapability, Type = "Reject",
       Handler = catchFinally, Waiter = {HasLeft = false},

@@ -35,6 +35,7 @@
 ---
 --- * `hook(k, fn)`: add a cancel hook to p[k], if it was not assigned;
 --- * `closing(k, fn)`: call fn in a block that p[k] is closed at the end of;
+--- * `cleanup(fn)`: what calls fn when it is closed: `local _ <close> =` it;
 --- * `later(n, fn)`: call fn in the n-th round of the queue from now;
 --- * `asked(name, fn)`: an object that calls fn when `next` is looked at.
 
@@ -125,6 +126,10 @@ local function world(Promise)
       if i < n then Promise.queueMicrotask(tick) end
     end
     Promise.queueMicrotask(tick)
+  end
+
+  function names.cleanup(fn)
+    return setmetatable({}, {__close = function() fn() end})
   end
 
   function names.later(n, fn)

@@ -5,8 +5,9 @@
 --- `value = true` is an expression that a 0 can stand for. Any other table is
 --- its parts, one after the other.
 ---
---- Programs that cancel have more of each kind; the others are the same for
---- a seed as if there were no such thing.
+--- Programs that cancel have more of each kind, and scenes, in which what is
+--- rare by chance happens often; the others are the same for a seed as if
+--- there were no such thing.
 
 local generator = {}
 
@@ -434,6 +435,368 @@ function Generator:closing(context)
   return {"closing(", self:index(), ", ", self:fn(context, ""), ")"}
 end
 
+-- Scenes: promises that are made to be cancelled, and what befalls them. The
+-- statements of a scene are a row, so that each can be left out.
+
+-- A promise that nothing but the scene settles, and nobody else waits for.
+function Generator:root()
+  self.promises = self.promises + 1
+  table.insert(self.roots, self.promises)
+  return "p[" .. self.promises .. "]"
+end
+
+function Generator:awaited(context)
+  return self:call {
+    {6, self.root},
+    {2, self.promise},
+    {1, self.element, context},
+    {context.own and 1, function() return "p[" .. context.own .. "]" end},
+  }
+end
+
+-- With what a body or a handler ends.
+function Generator:end_of(context)
+  return self:call {
+    {2, self.text, "return"},
+    {3, function() return {"return ", self:number()} end},
+    {4, function() return {"return ", self:awaited(context)} end},
+    {2, function() return {"return ", self:element(context)} end},
+    {2, self.raise},
+  }
+end
+
+function Generator:ask(k)
+  return {"log(", self:fresh "x", ", p[" .. k .. "]:cancel(",
+    self:fresh "r", "))"}
+end
+
+function Generator:soon(statement)
+  return {"later(", tostring(self.random(9)), ", function()",
+    {join = "\n", statement}, "end)"}
+end
+
+-- Ask p[k] to end, once or some times more, in the jobs or turns after this.
+function Generator:requests(scene, k)
+  for _ = 1, self.random(3) do
+    local ask = self:ask(k)
+    scene[#scene + 1] = self:call {
+      {1, function() return ask end},
+      {4, self.soon, ask},
+      {1, function()
+        return {"turn(function()", {join = "\n", ask}, "end)"}
+      end},
+    }
+  end
+end
+
+-- Settle some of the roots, or cancel them, now or soon.
+function Generator:stir(scene)
+  for _, k in ipairs(self.roots) do
+    local number = tostring(k)
+    local what = self:call {
+      {2, function()
+        return {"resolve(", number, ", ", self:number(), ")"}
+      end},
+      {3, function()
+        return {"reject(", number, ", ", self:fresh "e", ")"}
+      end},
+      {2, self.ask, k},
+      {6, self.text, false},
+    }
+    if what then scene[#scene + 1] = self:soon(what) end
+  end
+end
+
+-- One step of a body that has been interrupted, or not.
+function Generator:clean(context)
+  return self:call {
+    {4, function()
+      return {"log(", self:fresh "a", ", (await(", self:awaited(context),
+        ")))"}
+    end},
+    {4, self.guarded, context},
+    {3, function()
+      return {"log(", self:fresh "w", ", Promise.pawait(",
+        self:awaited(context), "))"}
+    end},
+    {2, self.asked_with},
+    {1, self.raise},
+    {context.own and 2, function() return self:ask(context.own) end},
+    {1, self.cancel_now, context},
+  }
+end
+
+-- It catches what its 'await' raises; once, or in a loop.
+function Generator:guarded(context)
+  local body = {join = "\n", {"log(", self:fresh "a", ", (await(",
+    self:awaited(context), ")))"}}
+  if self.random(3) == 1 then body[2] = self:clean_end() end
+  local guarded = {"xpcall(function()", body, "end, caught(",
+    self:fresh "c", "))"}
+  if self.random(3) > 1 then return guarded end
+  return {"for i = 1, " .. self.random(3) .. " do", {join = "\n", guarded},
+    "end"}
+end
+
+function Generator:clean_end()
+  return self:call {{1, self.raise}, {1, self.asked_with}}
+end
+
+-- A variable whose closing awaits, or fails.
+function Generator:closed(context)
+  local body = {join = "\n", {"log(", self:fresh "d", ")"}}
+  for _ = 1, self.random(2) do body[#body + 1] = self:clean(context) end
+  return {"local _ <close> = cleanup(function()", body, "end)"}
+end
+
+-- A call that is interrupted, cleans up, and ends in one way or another.
+function Generator:cleaning(context)
+  local body = {join = "\n"}
+  if self.random(3) == 1 then body[1] = self:closed(context) end
+  if self.random(4) > 1 then body[#body + 1] = self:guarded(context) end
+  for _ = 1, self.random(3) do body[#body + 1] = self:clean(context) end
+  body[#body + 1] = self:end_of(context)
+  return {"start(function()", body, "end)"}
+end
+
+-- Give a promise the next number, whatever it needs from others.
+function Generator:named(scene, make, context, ...)
+  self.promises = self.promises + 1
+  local own = self.promises
+  local inner = setmetatable({own = own}, {__index = context})
+  local made = make(self, inner, ...)
+  scene[#scene + 1] = {"p[" .. own .. "] = ", made}
+  return own
+end
+
+-- What waits for p[k] and does nothing else.
+function Generator:link(_, k)
+  local p = "p[" .. k .. "]"
+  return self:call {
+    {3, function() return {p, ":next()"} end},
+    {2, function() return {p, ":next(say(", self:fresh "s", "))"} end},
+    {1, function() return {p, ":catch(say(", self:fresh "s", "))"} end},
+    {3, function()
+      return {p, ":finally(function()",
+        {join = "\n", {"log(", self:fresh "h", ")"}}, "end)"}
+    end},
+    {2, function() return {"make(function(r, j) r(", p, ") end)"} end},
+    {2, function()
+      return {"start(function()", {join = "\n", {"return ", p}}, "end)"}
+    end},
+    {1, function()
+      return {"start(function()",
+        {join = "\n", {"return (await(", p, "))"}}, "end)"}
+    end},
+    {2, function() return {"Promise.shield(", p, ")"} end},
+  }
+end
+
+-- What takes the outcome of p[k] over, in one way or another.
+function Generator:follower(_, k)
+  local p = "p[" .. k .. "]"
+  return self:call {
+    {1, function() return {"make(function(r, j) r(", p, ") end)"} end},
+    {1, function()
+      return {"start(function()", {join = "\n", {"return ", p}}, "end)"}
+    end},
+    {1, function()
+      return {"Promise.resolve():next(function()",
+        {join = "\n", {"return ", p}}, "end)"}
+    end},
+  }
+end
+
+function Generator:links(scene, context, k)
+  for _ = 1, self.random(3) - 1 do
+    local shares = self.random(5) == 1
+    if shares then self:named(scene, self.link, context, k) end
+    k = self:named(scene, self.link, context, k)
+  end
+  return k
+end
+
+function Generator:scene_of_call(scene, context)
+  local k = self:named(scene, self.cleaning, context)
+  if self.random(3) == 1 then self:requests(scene, k) end
+  return self:links(scene, context, k)
+end
+
+-- Promises of a scene for an aggregate; others may wait for them, too.
+function Generator:member(scene, context, depth)
+  local k = self:call {
+    {3, function() return self:named(scene, self.cleaning, context) end},
+    {4, function()
+      self:root()
+      return self.promises
+    end},
+    {2, function()
+      return self:named(scene, self.made_of_thenable, context)
+    end},
+    {depth < 2 and 2, self.scene_of_aggregate, scene, context, depth + 1},
+  }
+  k = self:links(scene, context, k)
+  if self.random(5) == 1 then self:named(scene, self.link, context, k) end
+  return k
+end
+
+function Generator:made_of_thenable(context)
+  return {"Promise.resolve(plain(", self:fresh "t", ", ",
+    self:settling_fn(inside(context)), "))"}
+end
+
+function Generator:scene_of_aggregate(scene, context, depth)
+  local list = {join = ", "}
+  for i = 1, self.random(3) do
+    list[i] = "p[" .. self:member(scene, context, depth or 0) .. "]"
+  end
+  if self.random(4) == 1 then list[#list + 1] = list[1] end
+  return self:named(scene, self.aggregate, context, list)
+end
+
+function Generator:aggregate(_, list)
+  local name = self:choose {
+    {4, "all"}, {1, "allSettled"}, {1, "any"}, {1, "race"}}[2]
+  return {"Promise.", name, "({", list, "})"}
+end
+
+-- A call catches a cancellation and returns a value; then one of those that
+-- follow it is asked, near its turn.
+function Generator:scene_of_late_request(scene, context)
+  local function catching(_, inner)
+    local last = self:call {
+      {3, function() return {"return ", self:number()} end},
+      {1, function()
+        return {"return plain(", self:fresh "t", ", function(r, j) r(",
+          self:number(), ") end)"}
+      end},
+    }
+    return {"start(function()", {join = "\n", self:guarded(inner), last},
+      "end)"}
+  end
+  local k = self:named(scene, catching, context)
+  scene[#scene + 1] = self:ask(k)
+  if self.random(2) == 1 then
+    k = self:named(scene, self.follower, context, k)
+  end
+  k = self:named(scene, self.link, context, k)
+  return self:links(scene, context, k)
+end
+
+-- Several elements fail at about the same time, as their aggregate is asked.
+function Generator:scene_of_failures(scene, context)
+  local list = {join = ", "}
+  for i = 1, self.random(3) + 1 do
+    local k = self:call {
+      {3, function()
+        self:root()
+        return self.promises
+      end},
+      {1, function() return self:named(scene, self.cleaning, context) end},
+    }
+    list[i] = "p[" .. self:links(scene, context, k) .. "]"
+    if self.random(5) == 1 then self:named(scene, self.link, context, k) end
+    if self.random(8) == 1 then -- a race that lets go of it
+      scene[#scene + 1] =
+        {"Promise.race({", list[i], ", ", self:number(), "})"}
+    end
+  end
+  if self.random(4) == 1 then list[#list + 1] = list[1] end
+  local k = self:named(scene, self.aggregate, context, list)
+  local rows = {join = "\n"}
+  for _, root in ipairs(self.roots) do
+    rows[#rows + 1] = {"reject(" .. root .. ", ", self:fresh "e", ")"}
+    if self.random(3) == 1 then
+      rows[#rows + 1] = {"p[" .. root .. "]:catch(say(", self:fresh "s", "))"}
+    end
+  end
+  table.insert(rows, self.random(#rows + 1), self:ask(k))
+  scene[#scene + 1] = {"later(", tostring(self.random(9)), ", function()",
+    rows, "end)"}
+  return self:links(scene, context, k)
+end
+
+-- The handler of a 'next' or 'finally' runs, may cancel, and ends.
+function Generator:handled(context, k, name)
+  local inner = inside(context)
+  local body = {join = "\n", {"log(", self:fresh "h", ")"}}
+  if self.random(2) == 1 then body[2] = self:ask(context.own) end
+  if self.random(6) == 1 then body[#body + 1] = self:cancel_now(inner) end
+  body[#body + 1] = self:end_of(inner)
+  return {"p[" .. k .. "]:" .. name .. "(function()", body, "end)"}
+end
+
+function Generator:scene_of_handler(scene, context)
+  local k = self:call {
+    {3, function()
+      self:root()
+      local root = self.promises
+      local which = self:choose {{3, "resolve"}, {1, "reject"}}[2]
+      scene[#scene + 1] = self:soon(
+        {which, "(", tostring(root), ", ", self:fresh "e", ")"})
+      return root
+    end},
+    {1, self.scene_of_call, scene, context},
+  }
+  local name = self:choose {{2, "next"}, {1, "catch"}, {4, "finally"}}[2]
+  k = self:named(scene, self.handled, context, k, name)
+  return self:links(scene, context, k)
+end
+
+-- Some wait for each other; the first promise of the circle is made last.
+function Generator:circling(context, k, body)
+  local await = {"log(", self:fresh "a", ", (await(p[" .. k .. "])))"}
+  return {"start(function()", {join = "\n",
+    {"await(" .. self.random(3) .. ")"},
+    self.random(2) == 1 and await
+      or {"xpcall(function()", {join = "\n", await}, "end, caught(",
+        self:fresh "c", "))"},
+    body and self:clean(context) or {join = "\n"}, self:end_of(context)},
+    "end)"}
+end
+
+function Generator:scene_of_circle(scene, context)
+  local first, n = self.promises + 1, self.random(3)
+  self.promises = self.promises + n -- their numbers come before all others
+  for i = 1, n do
+    local own = first + i - 1
+    local inner = setmetatable({own = own}, {__index = context})
+    local following = first + i % n
+    local made = self:call {
+      {3, self.circling, inner, following, self.random(2) == 1},
+      {1, function()
+        return {"Promise.resolve():next(function()",
+          {join = "\n", {"return p[" .. following .. "]"}}, "end)"}
+      end},
+      {1, function()
+        return {"Promise.resolve():finally(function()",
+          {join = "\n", {"return p[" .. following .. "]"}}, "end)"}
+      end},
+    }
+    scene[#scene + 1] = {"p[" .. own .. "] = ", made}
+  end
+  if self.random(3) == 1 then
+    return self:links(scene, context, first)
+  end
+  return first + self.random(n) - 1
+end
+
+function Generator:scene(context)
+  local scene = {join = "\n"}
+  self.roots = {}
+  local k = self:call {
+    {4, self.scene_of_call, scene, context},
+    {4, self.scene_of_aggregate, scene, context},
+    {3, self.scene_of_failures, scene, context},
+    {4, self.scene_of_handler, scene, context},
+    {2, self.scene_of_circle, scene, context},
+    {2, self.scene_of_late_request, scene, context},
+  }
+  self:requests(scene, k)
+  self:stir(scene)
+  return scene
+end
+
 function Generator:statement(context)
   return self:call {
     {10, self.assign, context},
@@ -450,6 +813,7 @@ function Generator:statement(context)
     {context.settles and 1, self.settle_own_later, context},
     {context.settles and 1, self.keep},
     {self.cancels and 7, self.cancel, context},
+    {self.cancels and context.depth == 0 and 5, self.scene, context},
     {self.cancels and 2, self.hook, context},
     {context.adds and 4, self.add_hook, context},
     {self.cancels and 1, self.closing, context},
