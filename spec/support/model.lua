@@ -244,7 +244,7 @@ local function AskOwn(promise, walk)
   table.insert(walk.Hooked, promise)
 end
 
--- One that follows a thenable whose method has not been called: it leaves that.
+-- One that follows a thenable whose method has not been called leaves that.
 local function AskThenable(promise, walk)
   LeaveAndReject(promise, walk)
 end
