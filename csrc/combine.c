@@ -167,10 +167,12 @@ static void end (lua_State *L, const Promise *node, Promise *aggregate) {
 
 /* Report the failure of this element, unless somebody else learns of it: a
    reaction of the same batch, one that came when it had settled, an aggregate
-   that had settled before, or what is still to follow it. */
+   that had settled before, or what is still to follow it. A late element has
+   not learnt of it, then. */
 static void report_failure (lua_State *L) {
   Context *ctx = cp_context(L);
   Promise *source = cp_node_at(L, AT_SOURCE);
+  cp_node_at(L, AT_NODE)->flags &= (unsigned short)~FLAG_KNOWN;
   if (source->waiters > 0 || (ctx->source == source && --ctx->batch_size > 0))
     return;
   if (source->flags & FLAG_KNOWN || source->held > 0)
@@ -319,10 +321,14 @@ run_element (lua_State *L, const Promise *node, Promise *aggregate) {
 Outcome cp_run_element (lua_State *L, Promise *node, const Promise *source) {
   Promise *aggregate;
   (void)source; /* no promise if the element was a plain value */
+  if (node->flags & FLAG_KNOWN)
+    cp_node_at(L, AT_SOURCE)->held--;
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
   aggregate = cp_node_at(L, AT_AGGREGATE);
   if (aggregate != NULL && cp_promise_open(aggregate))
     run_element(L, node, aggregate);
+  if (node->flags & FLAG_KNOWN && aggregate != NULL)
+    cp_node_at(L, AT_SOURCE)->flags |= FLAG_KNOWN;
   return LEFT;
 }
 
@@ -388,11 +394,15 @@ static void link_element (lua_State *L, Promise *node, int plain) {
   }
   else {
     Promise *source = cp_node_at(L, TAKE_ELEMENT);
-    unsigned short known = source->flags & FLAG_KNOWN;
+    int is_late =
+      source->state != STATE_PENDING && !(source->flags & FLAG_KNOWN);
     cp_wait_sweep(L, source, TAKE_ELEMENT);
     cp_promise_link(L, ctx, source, TAKE_ELEMENT, TAKE_ELEMENT + 1);
-    if (!known) /* what it looks at is its own to report */
+    if (is_late) { /* until its turn it is one of those that look */
       source->flags &= (unsigned short)~FLAG_KNOWN;
+      source->held++;
+      node->flags |= FLAG_KNOWN;
+    }
     if (aggregate->flags & FLAG_CANCELLED)
       ask_element(L, aggregate);
   }

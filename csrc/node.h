@@ -79,7 +79,8 @@ enum {
                                  from a scope in its own body, and yields to
                                  others */
   FLAG_KNOWN = 1 << 15 /* somebody who stands in its ring no more looks at its
-                          outcome: see 'report_failure' */
+                          outcome: see 'report_failure'. An element: it came
+                          when its SOURCE had settled */
 };
 
 #define FLAGS_SHAPE (FLAG_EMPTY | FLAG_PACKED)
