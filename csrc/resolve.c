@@ -206,7 +206,8 @@ follow_promise (lua_State *L, Promise *p, int idx, int target) {
 /* Follow the thenable at 'first', whose method is on the top. One that has a
    carrier keeps both in a list, which takes memory, and may run finalizers.
    [-1, +any, -] */
-static Outcome follow_thenable (lua_State *L, Promise *p, int idx, int first) {
+static Outcome
+follow_thenable (lua_State *L, Promise *p, int idx, int first) {
   int method = lua_gettop(L);
   if (!(p->flags & FLAG_CARRIER)) {
     cp_node_set(L, idx, SLOT_VALUE, first);

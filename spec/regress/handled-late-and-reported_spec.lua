@@ -1,6 +1,6 @@
 --- An aggregate that is cancelled reports the failures of its elements that
---- are not its reason, unless somebody else learns of them. It did not see who
---- came when the element had settled, what was still to follow it, nor an
+--- are not its reason, unless somebody else learns of them. It did not see
+--- who came when the element had settled, what was still to follow it, nor an
 --- aggregate that had settled before: such a failure was reported as well.
 
 local Promise = require "cpromise"
