@@ -58,7 +58,7 @@ void cp_cancel_in_place (Walk *w, Promise *p) {
 static int waits_alone (const Walk *w, const Promise *p, Promise *source) {
   int top = lua_gettop(w->L);
   int place = p->kind == KIND_ADOPT ? 0 : top - 1;
-  return source != w->start && p->kind != KIND_SHIELD &&
+  return source != w->start && !w->leaves && p->kind != KIND_SHIELD &&
          !cp_wait_others(w->L, source, top, place);
 }
 
@@ -71,6 +71,24 @@ static int ask_source (const Walk *w) {
 }
 
 
+/* One has left the source at 'idx', to which others look, as a rule; but not if
+   it was shielded, or was the last of a circle. */
+static void has_left (lua_State *L, Promise *source, int idx) {
+  if (source->held == 0 && !cp_wait_others(L, source, idx, 0))
+    source->flags &= (unsigned short)~FLAG_HANDLED;
+}
+
+
+/* The promise that is asked leaves the source on the top, where what is below
+   that stands for it. [-2, +0, -] */
+static void leave (lua_State *L, Promise *source) {
+  int idx = lua_gettop(L);
+  cp_wait_leave(L, source, idx, idx - 1);
+  has_left(L, source, idx);
+  lua_settop(L, idx - 2);
+}
+
+
 /* The derived p, which stays in the ring of its source, on the top, has left
    it. [-2, +0, -] */
 static void leave_ring (const Walk *w, const Promise *p, Promise *source) {
@@ -80,9 +98,7 @@ static void leave_ring (const Walk *w, const Promise *p, Promise *source) {
     source->held--;
   else
     cp_wait_count_dead(L, source, idx);
-  if (p->kind == KIND_SHIELD && source->held == 0 &&
-      !cp_wait_others(L, source, idx, 0))
-    source->flags &= (unsigned short)~FLAG_HANDLED;
+  has_left(L, source, idx);
   lua_settop(L, idx - 2);
 }
 
@@ -107,11 +123,13 @@ static void run_hooks_later (const Walk *w) {
 }
 
 
-/* One that is marked is on that list. One that was resolved has no hooks: it
-   waits for a thenable, or a getter of the program's runs. */
+/* One that is marked is on that list, or its hooks run. One that was resolved
+   has no hooks: it waits for a thenable, or a getter of the program's runs. */
 int cp_ask_plain (Walk *w, Promise *p) {
-  if (!mark(w, p))
+  if (!mark(w, p)) {
+    w->is_circle |= p->flags & FLAG_DIVERTED;
     return 0;
+  }
   if (!(p->flags & FLAG_RESOLVED)) {
     p->flags |= FLAG_RESOLVED;
     run_hooks_later(w);
@@ -162,9 +180,7 @@ static int has_no_source (const Walk *w) {
 /* The limit p, which has its own outcome, leaves the source on the top. */
 static void leave_by_limit (Walk *w, Promise *p, Promise *source) {
   lua_State *L = w->L;
-  int idx = lua_gettop(L);
-  cp_wait_leave(L, source, idx, idx - 1);
-  lua_settop(L, idx - 2);
+  leave(L, source);
   cp_timers_release(L, p, PROMISE(w));
   cp_promise_copy(L, p, PROMISE(w), place_of(w, w->own));
   cp_promise_announce(L, p, PROMISE(w));
@@ -232,7 +248,6 @@ static void divert (Walk *w, Promise *p) {
 int cp_ask_finally (Walk *w, Promise *p) {
   lua_State *L = w->L;
   Promise *source = cp_wait_source(L, p, PROMISE(w));
-  int idx = lua_gettop(L);
   if (source == NULL) {
     if (mark(w, p))
       divert(w, p);
@@ -242,8 +257,7 @@ int cp_ask_finally (Walk *w, Promise *p) {
     mark(w, p);
     return ask_source(w);
   }
-  cp_wait_leave(L, source, idx, idx - 1);
-  lua_settop(L, idx - 2);
+  leave(L, source);
   mark(w, p);
   w->told = 1;
   give_carrier(w, SLOT_SOURCE);
@@ -267,15 +281,13 @@ static void replace_original (const Walk *w) {
 int cp_ask_finally_done (Walk *w, Promise *p) {
   lua_State *L = w->L;
   Promise *source = cp_wait_source(L, p, PROMISE(w));
-  int idx = lua_gettop(L);
   if (mark(w, p))
     replace_original(w);
   if (source == NULL)
     return 0;
   if (waits_alone(w, p, source))
     return ask_source(w);
-  cp_wait_leave(L, source, idx, idx - 1);
-  lua_settop(L, idx - 2);
+  leave(L, source);
   lua_getiuservalue(L, PROMISE(w), SLOT_VALUE);
   cp_promise_copy(L, p, PROMISE(w), lua_gettop(L));
   lua_pop(L, 1);
@@ -327,10 +339,8 @@ static int is_closed (const Walk *w) {
 /* The call leaves its source, on the top. */
 static void leave_by_call (Walk *w, Promise *p, Promise *source) {
   lua_State *L = w->L;
-  int idx = lua_gettop(L);
   lua_State *co;
-  cp_wait_leave(L, source, idx, idx - 1);
-  lua_settop(L, idx - 2);
+  leave(L, source);
   co = push_thread(w);
   lua_getiuservalue(L, PROMISE(w), SLOT_SOURCE);
   cp_wait_set_awaited(L, co);
@@ -412,6 +422,7 @@ static void leave_element (Walk *w, Promise *p, int node, Promise *source) {
   cp_node_clear(L, node, SLOT_VALUE);
   cp_node_clear(L, node, SLOT_SOURCE);
   cp_wait_count_dead(L, source, lua_gettop(L));
+  has_left(L, source, lua_gettop(L));
   p->n--;
   w->told = 1;
 }
@@ -566,7 +577,7 @@ static int begin (Walk *w, lua_State *L, int own, int carrier) {
   w->start = NULL;
   w->base = lua_gettop(L);
   w->own = WALK_OWN;
-  w->told = 0;
+  w->told = w->is_circle = w->leaves = 0;
   lua_pushvalue(L, own);
   lua_pushvalue(L, carrier);
   lua_settop(L, PROMISE(w));
@@ -621,7 +632,7 @@ int cp_cancel_from (lua_State *L, Promise *p, int idx, int carrier) {
 }
 
 
-int cp_cancel_if_pending (lua_State *L, int idx, int carrier) {
+int cp_cancel_child (lua_State *L, int idx, int carrier) {
   Walk w;
   Promise *p = cp_node_at(L, idx);
   int told;
@@ -630,6 +641,12 @@ int cp_cancel_if_pending (lua_State *L, int idx, int carrier) {
   w.start = p;
   lua_copy(L, idx, PROMISE(&w));
   walk(&w, p);
+  if (w.is_circle) {
+    w.own = WALK_OWN;
+    w.leaves = 1;
+    lua_copy(L, idx, PROMISE(&w));
+    cp_kinds[p->kind].ask(&w, p);
+  }
   told = w.told;
   finish(&w);
   return told;

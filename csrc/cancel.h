@@ -49,6 +49,8 @@ typedef struct Walk {
   int base; /* the stack below it */
   int own; /* WALK_OWN for the first promise, WALK_CARRIER for others */
   int told; /* whether anybody has been told anything */
+  int is_circle; /* it has come to a group's idle promise whose hook runs */
+  int leaves; /* the first promise is to leave what it waits for */
 } Walk;
 
 /* What stands on that part of the stack. */
@@ -103,9 +105,10 @@ void cp_cancel_push_carrier (lua_State *L);
    return 0. [-0, +0, -] */
 int cp_cancel_from (lua_State *L, Promise *p, int idx, int carrier);
 
-/* The same from the promise at 'idx', if it is pending; returns whether it told
-   anybody anything. [-0, +0, -] */
-int cp_cancel_if_pending (lua_State *L, int idx, int carrier);
+/* The same from the child of a group at 'idx', if it is pending; returns whether
+   it told anybody anything. A child that waits, by whatever way, for what waits
+   for its group would never end: it leaves that. [-0, +0, -] */
+int cp_cancel_child (lua_State *L, int idx, int carrier);
 
 /* The same from the elements of the pending aggregate p on. [-0, +0, -] */
 int cp_cancel_elements (lua_State *L, Promise *p, int idx, int carrier);

@@ -130,7 +130,7 @@ int cp_askChildren (lua_State *L) {
     if (lua_isuserdata(L, 4)) {
       lua_getiuservalue(L, 4, SLOT_SOURCE); /* nil: it starts just now */
       if (!lua_isnil(L, 5))
-        told |= cp_cancel_if_pending(L, 5, 2);
+        told |= cp_cancel_child(L, 5, 2);
     }
     lua_settop(L, 3);
   }
@@ -146,6 +146,7 @@ int cp_idle_promise (lua_State *L) {
   cp_args_check_callable(L, 2);
   lua_settop(L, 2);
   p = cp_promise_new(L, KIND_PLAIN);
+  p->flags |= FLAG_DIVERTED;
   lua_createtable(L, 1, 0);
   lua_pushvalue(L, 2);
   lua_rawseti(L, 4, 1);

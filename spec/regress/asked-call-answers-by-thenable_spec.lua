@@ -1,5 +1,5 @@
 --- A call that was asked to end, went on, and returned a thenable, forgot
---- with what it had been asked: a 'finally' of it rejected with a cancellation
+--- by what it had been asked: a "finally" of it rejected with a cancellation
 --- that had no reason.
 
 local Promise = require "cpromise"

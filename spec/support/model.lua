@@ -123,6 +123,14 @@ local function GoesUp(waiter, walk)
   return waiter.Promise ~= walk.Start and not HasOthers(waiter)
 end
 
+-- It waits no longer. Where it was the last one (of a circle, or it shielded)
+-- nobody looks at what it waited for.
+local function Leave(waiter, walk)
+  waiter.HasLeft = true
+  if not HasOthers(waiter) then waiter.Promise.PromiseIsHandled = false end
+  walk.HasTold = true
+end
+
 -- Note the first request to a promise.
 local function Mark(promise, walk)
   if promise.PromiseIsAsked then return end
@@ -224,7 +232,7 @@ end
 
 -- It waits no longer, and rejects when the walk is over.
 local function LeaveAndReject(promise, walk)
-  if promise.PromiseWaiter then promise.PromiseWaiter.HasLeft = true end
+  if promise.PromiseWaiter then Leave(promise.PromiseWaiter, walk) end
   promise.PromiseIsClosed = true
   table.insert(walk.Left, promise)
   walk.HasTold = true
@@ -260,9 +268,6 @@ local function AskReaction(promise, walk)
     Ask(source, walk)
   else
     LeaveAndReject(promise, walk)
-    if promise.PromiseIsShield and not HasOthers(waiter) then
-      source.PromiseIsHandled = false
-    end
   end
 end
 
@@ -284,9 +289,8 @@ end
 local function TakeElement(promise, waiter, walk)
   if not Source(waiter) then return false end
   if GoesUp(waiter, walk) then return true end
-  waiter.HasLeft = true
+  Leave(waiter, walk)
   promise.PromiseMissing = promise.PromiseMissing - 1
-  walk.HasTold = true
   return false
 end
 
@@ -759,8 +763,7 @@ local function AskFinallyDone(promise, walk)
   if source and GoesUp(waiter, walk) then
     Ask(source, walk)
   elseif source then
-    waiter.HasLeft = true
-    walk.HasTold = true
+    Leave(waiter, walk)
     RejectNow(promise, promise.PromiseOriginal.Value)
   end
 end
@@ -777,8 +780,7 @@ local function AskFinally(catchFinally)
     Mark(promise, walk)
     if not source then return end -- its turn is near, or its handler runs
     if GoesUp(waiter, walk) then return Ask(source, walk) end
-    waiter.HasLeft = true
-    walk.HasTold = true
+    Leave(waiter, walk)
     HostEnqueuePromiseJob(NewPromiseReactionJob({
       Capability = promise.PromiseFinallyCapability, Type = "Reject",
       Handler = catchFinally, Waiter = {HasLeft = false},
@@ -903,8 +905,7 @@ local function AskCall(asyncContext)
     if source and GoesUp(waiter, walk) then
       Ask(source, walk)
     elseif source then
-      waiter.HasLeft = true
-      walk.HasTold = true
+      Leave(waiter, walk)
       HostEnqueuePromiseJob(function() Continue(asyncContext, true) end)
     end
   end
