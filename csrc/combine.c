@@ -395,7 +395,7 @@ static void link_element (lua_State *L, Promise *node, int plain) {
   else {
     Promise *source = cp_node_at(L, TAKE_ELEMENT);
     int is_late =
-      source->state != STATE_PENDING && !(source->flags & FLAG_KNOWN);
+      source->state == STATE_REJECTED && !(source->flags & FLAG_KNOWN);
     cp_wait_sweep(L, source, TAKE_ELEMENT);
     cp_promise_link(L, ctx, source, TAKE_ELEMENT, TAKE_ELEMENT + 1);
     if (is_late) { /* until its turn it is one of those that look */

@@ -81,7 +81,7 @@ enum {
                                  others */
   FLAG_KNOWN = 1 << 15 /* somebody who stands in its ring no more looks at its
                           outcome: see 'report_failure'. An element: it came
-                          when its SOURCE had settled */
+                          when its SOURCE had failed */
 };
 
 #define FLAGS_SHAPE (FLAG_EMPTY | FLAG_PACKED)
