@@ -411,13 +411,14 @@ static const char *refusal (lua_State *L, const Context *ctx, int is_main) {
            "function with Promise.async, or return the promise";
   if (is_main)
     return NULL;
+  if (!lua_isyieldable(L))
+    return "can't await across a C function (table.sort, string.gsub, "
+           "require, an executor, a getter), or while a coroutine is closed "
+           "before its end: await before or after it, or in a "
+           "Promise.async of its own";
   if (ctx->driven != NULL && ctx->driven != L)
     return "can't await in a coroutine that an async function resumes, since "
            "its consumer would get the yield: make it with Promise.wrap";
-  if (!lua_isyieldable(L))
-    return "can't await across a C function (table.sort, string.gsub, "
-           "require, an executor, a getter): await before or after it, or "
-           "in a Promise.async of its own";
   return NULL;
 }
 
@@ -591,10 +592,12 @@ static int wait (
 }
 
 
-/* In a coroutine of the user's own, or on the main thread: if it is in a scope,
+/* Outside of async calls: if the coroutine, or the main thread, is in a scope,
    let what is awaited, at 1, go through that, which may interrupt it: see
    scope.lua. Returns WAIT_BLOCK, or 0. [-0, +0, e] */
 static int enter_block (lua_State *L) {
+  if (cp_context(L)->drive != NULL)
+    return 0;
   lua_getiuservalue(L, CONTEXT, CTX_BLOCKS);
   lua_pushthread(L);
   if (lua_isnil(L, 2) || lua_rawget(L, 2) == LUA_TNIL) {
@@ -614,14 +617,13 @@ static int enter_block (lua_State *L) {
 static int await (lua_State *L, int k) {
   Context *ctx = cp_context(L);
   lua_settop(L, 1);
-  if (ctx->driven != L || !lua_isyieldable(L)) {
+  if (ctx->drive == NULL || ctx->driven != L || !lua_isyieldable(L)) {
     int is_main = lua_pushthread(L);
     const char *why = refusal(L, ctx, is_main);
     if (why != NULL)
       return luaL_error(L, "%s", why);
     lua_settop(L, 1);
-    if (ctx->driven != L)
-      k |= enter_block(L);
+    k |= enter_block(L);
     if (is_main)
       return await_by_loop(L, ctx, k);
   }
@@ -789,25 +791,40 @@ static void set_waiting (lua_State *L, int waiting) {
 }
 
 
-/* The generator awaits something: wait for that here, where it was called. In
-   a coroutine that yields, and goes on in wrap_go_on. Returns how many values
-   the generator is resumed with: 1 for why it must raise, where it awaits. */
+/* The request to end that is at 1, a rejected promise, is for whoever waits for
+   the generator: the 'await' in that raises it, 'pawait' too. */
+static void interrupt_generator (lua_State *L, lua_State *co) {
+  lua_pushvalue(L, 1);
+  cp_wait_set_awaited(L, co);
+  cp_context(L)->cancelled = 1;
+}
+
+
+/* The generator awaits something: wait for that here, where it was called, in
+   the scope that this is in. In a coroutine that yields, and goes on in
+   wrap_go_on. Returns how many values the generator is resumed with: 1 for why
+   it must raise, where it awaits. */
 static int wait_for_generator (lua_State *L, Context *ctx, lua_State *co) {
   int is_main = lua_pushthread(L);
-  const char *why;
+  const char *why = refusal(L, ctx, is_main);
+  int k = 0;
   Promise *s;
   lua_settop(L, 0);
   cp_wait_push_awaited(L, co);
+  if (why == NULL)
+    k = enter_block(L);
   s = cp_promise_test(L, ctx, 1);
-  why = refusal(L, ctx, is_main);
   if (why == NULL && !is_main) {
     set_waiting(L, 1);
-    wait(L, ctx, s, 0, wrap_go_on);
+    wait(L, ctx, s, k, wrap_go_on);
   }
   if (why == NULL)
     why = pump(L, s);
-  if (why == NULL)
+  if (why == NULL) {
+    if (k & WAIT_BLOCK && is_interrupted(L))
+      interrupt_generator(L, co);
     return 0;
+  }
   lua_pushstring(L, why);
   lua_xmove(L, co, 1);
   ctx->refused = 1;
@@ -869,13 +886,24 @@ static int wrap_go_on (lua_State *L, int status, lua_KContext k) {
     cp_trace_restore(L, ctx, 2);
   set_waiting(L, 0);
   lua_xmove(L, co, n); /* why it must raise: see wait_for_generator */
-  if (ctx->cancelled) { /* the generator's 'await' raises that */
-    lua_pushvalue(L, 1);
-    lua_xmove(L, co, 1);
-    lua_replace(co, 1);
-  }
+  if (ctx->cancelled || (k & WAIT_BLOCK && is_interrupted(L)))
+    interrupt_generator(L, co);
   ctx->resumed = co;
   return resume_generator(L, co, n);
+}
+
+
+#define GENERATOR_FUNCTION lua_upvalueindex(2)
+
+
+/* The body of a generator. As in an async call, errors unwind here, while it
+   can still await. */
+static int generator_body (lua_State *L) {
+  int n = lua_gettop(L);
+  cp_trace_push_handler(L);
+  lua_pushvalue(L, GENERATOR_FUNCTION);
+  lua_rotate(L, 1, 2);
+  return body_end(L, lua_pcallk(L, n, LUA_MULTRET, 1, 0, body_end), 0);
 }
 
 
@@ -896,7 +924,9 @@ int cp_wrap (lua_State *L) {
   cp_args_check_callable(L, 1);
   lua_settop(L, 1);
   co = lua_newthread(L);
+  lua_pushvalue(L, CONTEXT);
   lua_pushvalue(L, 1);
+  lua_pushcclosure(L, generator_body, 2);
   lua_xmove(L, co, 1);
   lua_pushvalue(L, CONTEXT);
   lua_pushvalue(L, PROMISE_MT);

@@ -248,7 +248,10 @@ void cp_trace_keep (lua_State *L, lua_State *from) {
   int reason = lua_gettop(L);
   push_newest(L, CONTEXT, reason);
   if (!is_handed(L, reason)) {
-    cp_trace_push(L, CONTEXT, from, 0);
+    lua_settop(L, reason);
+    cp_trace_take(L, cp_context(L));
+    if (lua_isnil(L, -1)) /* of an error that was not in its body */
+      cp_trace_push(L, CONTEXT, from, 0);
     add_record(L, CONTEXT, reason, 1);
   }
   lua_settop(L, reason);

@@ -120,6 +120,31 @@ for place, run in pairs(places) do
           assert.same({"turn", "closes generator"}, log)
         end)
 
+        it("awaits in closing when the generator fails", function()
+          local ok, reason = run(function()
+            for _ in Promise.wrap(function()
+              local _ <close> = closing("generator", function(err)
+                note(await(Promise.resolve("awaits")), err)
+              end)
+              if kind == "awaiting" then await(Promise.resolve()) end
+              coroutine.yield(1)
+              error("boom", 0)
+            end) do note "turn" end
+          end)
+          assert.same({false, "boom"}, {ok, reason})
+          assert.same({"turn", "closes generator", "awaits boom"}, log)
+        end)
+
+        it("can't await in closing when it is left early", function()
+          local ok, reason = run(function()
+            for _ in make(function() await(Promise.resolve()) end) do
+              break
+            end
+          end)
+          assert.is_false(ok)
+          assert.matches("can't await", reason)
+        end)
+
         it("raises an error in closing", function()
           assert.same({false, "close"}, {run(function()
             for _ in make(function() error("close", 0) end) do break end

@@ -90,6 +90,45 @@ local places = {
       return body(scope)
     end)
   end,
+  ["a block around a generator, in an async function"] = function(body)
+    local p = Promise.spawn(function()
+      local scope <close> = Promise.scope()
+      return Promise.wrap(body)(scope)
+    end)
+    p:catch(function() end)
+    exhaust()
+    local state, reason = p:status()
+    return state == "fulfilled", reason
+  end,
+  ["a block around a generator, in a coroutine"] = function(body)
+    local ok, result
+    coroutine.wrap(function()
+      ok, result = pcall(function()
+        local scope <close> = Promise.scope()
+        return Promise.wrap(body)(scope)
+      end)
+    end)()
+    exhaust()
+    return ok, result
+  end,
+  ["a block around a generator, on the main thread"] = function(body)
+    return pcall(function()
+      local scope <close> = Promise.scope()
+      return Promise.wrap(body)(scope)
+    end)
+  end,
+  ["a block around a generator in a generator"] = function(body)
+    return pcall(function()
+      local scope <close> = Promise.scope()
+      return Promise.wrap(function() return Promise.wrap(body)(scope) end)()
+    end)
+  end,
+  ["a block of a generator"] = function(body)
+    return pcall(Promise.wrap(function()
+      local scope <close> = Promise.scope()
+      return body(scope)
+    end))
+  end,
 }
 
 for name, run in pairs(places) do

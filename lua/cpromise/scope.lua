@@ -19,6 +19,12 @@ local Block = {__name = "scope", __index = methods}
 
 -- Bodies: how a block interrupts what runs in it, and takes that back
 
+-- This body, or the first one around it, that was interrupted with that.
+local function find(body, cancellation)
+  while body and body.cancellation ~= cancellation do body = body.outer end
+  return body
+end
+
 -- In an async call. What it was asked to end with before, it has back after.
 local Call = {}
 Call.__index = Call
@@ -59,6 +65,11 @@ function Call:leave()
   core.withdraw(self.call, self.cancellation, self.before,
     self.is_undelivered)
   self:hand_over()
+end
+
+-- The block around this one that has interrupted the call with that.
+function Call:around(cancellation)
+  return find(self.outer, cancellation)
 end
 
 -- The call was asked to end, but something else is raised first: it gets that
@@ -128,6 +139,16 @@ function Coroutine:interrupt_by(cancellation)
   return told
 end
 
+-- The same. A generator may be read by a coroutine that is in blocks.
+function Coroutine:around(cancellation)
+  local body = find(self.outer, cancellation)
+  for _, thread in pairs(blocks) do
+    body = body or thread ~= self.thread and
+      find(thread.innermost, cancellation) or nil
+  end
+  return body
+end
+
 function Coroutine:leave()
   local thread = self.thread
   note_delivered(thread)
@@ -140,8 +161,7 @@ end
 
 -- It is a block around this one that was interrupted.
 function Coroutine:remind(cancellation)
-  local body = self.outer
-  while body and body.cancellation ~= cancellation do body = body.outer end
+  local body = self:around(cancellation)
   if body then body.interrupt = cancellation end
 end
 
@@ -221,9 +241,7 @@ end
 -- have other ways to end. Or else the latest.
 local function choose(self, asked)
   for i = #asked, 1, -1 do
-    local body = self.body.outer
-    while body and body.cancellation ~= asked[i] do body = body.outer end
-    if not body then return asked[i] end
+    if not self.body:around(asked[i]) then return asked[i] end
   end
   return asked[#asked]
 end
