@@ -907,7 +907,7 @@ static int generator_body (lua_State *L) {
 }
 
 
-static int call_wrapped (lua_State *L) {
+int cp_call_generator (lua_State *L) {
   lua_State *co = lua_tothread(L, GENERATOR);
   int n = lua_gettop(L);
   if (lua_toboolean(L, IS_WAITING))
@@ -932,7 +932,7 @@ int cp_wrap (lua_State *L) {
   lua_pushvalue(L, PROMISE_MT);
   lua_pushvalue(L, 2);
   lua_pushboolean(L, 0);
-  lua_pushcclosure(L, call_wrapped, 4);
+  lua_pushcclosure(L, cp_call_generator, 4);
   lua_pushnil(L);
   lua_pushnil(L);
   lua_newuserdatauv(L, 0, 1);

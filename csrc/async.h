@@ -59,7 +59,10 @@ int cp_unwrap (lua_State *L);
    generic 'for': nil, nil, what closes the generator */
 int cp_wrap (lua_State *L);
 
-/* __close of that */
+/* That function. */
+int cp_call_generator (lua_State *L);
+
+/* What closes the generator: its __close. */
 int cp_close_generator (lua_State *L);
 
 /* awaitLoop(v): as await, but by running the loop, in a coroutine too */

@@ -54,7 +54,11 @@ const Kind cp_kinds[KIND_COUNT] = {
 };
 
 
-const lua_CFunction cp_trace_bases[] = {cp_drain, cp_async_body, NULL};
+const lua_CFunction cp_trace_bases[] = {
+  cp_drain, cp_clock_fire, cp_async_body, NULL};
+
+
+const lua_CFunction cp_trace_nameless[] = {cp_call_generator, NULL};
 
 
 const luaL_Reg cp_functions[] = {

@@ -19,6 +19,12 @@ enum { RECORD_REASON = 1, RECORD_TRACEBACK, RECORD_OLDER, RECORD_HANDED };
 
 #define TITLE "stack traceback:"
 #define LEVELS 22 /* shown of a deep stack: its upper end */
+#define HOPS 10 /* shown of a long way through coroutines: the first ones, */
+                /* and the last */
+
+/* The lines between the frames of one coroutine and those of the next. */
+enum { HOP_AWAIT, HOP_GENERATOR };
+static const char *const hops[] = {"\n\t[await]", "\n\t[generator]", NULL};
 
 
 /*
@@ -31,11 +37,17 @@ enum { RECORD_REASON = 1, RECORD_TRACEBACK, RECORD_OLDER, RECORD_HANDED };
 typedef enum Frame { FRAME_SHOW, FRAME_SKIP, FRAME_OWN, FRAME_END } Frame;
 
 
+static int is_one_of (const lua_CFunction *list, lua_CFunction f) {
+  while (*list != NULL && *list != f)
+    list++;
+  return *list != NULL;
+}
+
+
 /* Our own functions are left out, and below a drain or the start of an async
    call nothing belongs to the error. */
 static Frame
 look_at (lua_State *L, lua_State *from, lua_Debug *ar, const char *own) {
-  const lua_CFunction *base;
   lua_CFunction f;
   lua_getinfo(from, "Slnf", ar);
   lua_xmove(from, L, 1);
@@ -45,10 +57,11 @@ look_at (lua_State *L, lua_State *from, lua_Debug *ar, const char *own) {
     return FRAME_OWN;
   if (f == NULL)
     return FRAME_SHOW;
-  for (base = cp_trace_bases; *base != NULL; base++)
-    if (f == *base)
-      return FRAME_END;
-  return ar->name == NULL || cp_args_is_own(f) ? FRAME_SKIP : FRAME_SHOW;
+  if (is_one_of(cp_trace_bases, f))
+    return FRAME_END;
+  if (ar->name == NULL || cp_args_is_own(f))
+    return FRAME_SKIP;
+  return is_one_of(cp_trace_nameless, f) ? FRAME_SKIP : FRAME_SHOW;
 }
 
 
@@ -78,35 +91,106 @@ static const char *own_prefix (lua_State *L, int context) {
 }
 
 
-void cp_trace_push (lua_State *L, int context, lua_State *from, int level) {
+/* Add the frames of 'from', from that level on, to the buffer on the top.
+   Returns how many there are to show. */
+static int add_frames (
+  lua_State *L, luaL_Buffer *b, int context, lua_State *from, int level) {
   const char *own = own_prefix(L, context);
-  luaL_Buffer b;
+  size_t start = luaL_bufflen(b);
   lua_Debug ar;
   Frame frame = FRAME_SKIP;
   int shown = 0;
   int in_lua = 0;
-  luaL_buffinit(L, &b);
-  luaL_addstring(&b, TITLE);
   for (; frame != FRAME_END && lua_getstack(from, level, &ar); level++) {
     if (shown == LEVELS) {
-      luaL_addstring(&b, "\n\t...");
+      luaL_addstring(b, "\n\t...");
       break;
     }
     frame = look_at(L, from, &ar, own);
     if (frame == FRAME_SHOW) {
-      add_level(L, &b, &ar);
+      add_level(L, b, &ar);
       shown++;
       in_lua = in_lua || ar.currentline > 0;
     }
     else if (frame == FRAME_OWN && !in_lua) { /* what we called, as 'error' */
-      luaL_buffsub(&b, luaL_bufflen(&b) - strlen(TITLE));
+      luaL_buffsub(b, luaL_bufflen(b) - start);
       shown = 0;
     }
   }
+  return shown;
+}
+
+
+void cp_trace_push (lua_State *L, int context, lua_State *from, int level) {
+  luaL_Buffer b;
+  int shown;
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, TITLE);
+  shown = add_frames(L, &b, context, from, level);
   luaL_pushresult(&b);
   if (shown == 0) {
     lua_pop(L, 1);
     lua_pushnil(L);
+  }
+}
+
+
+/* The first hop in the text from there on, or NULL. */
+static const char *find_hop (const char *text) {
+  const char *line;
+  int i;
+  for (line = strchr(text, '\n'); line != NULL; line = strchr(line + 1, '\n'))
+    for (i = 0; hops[i] != NULL; i++) {
+      size_t n = strlen(hops[i]);
+      if (strncmp(line, hops[i], n) == 0 && line[n] == '\n')
+        return line;
+    }
+  return NULL;
+}
+
+
+/* How much of the text stays when one more hop follows. If that leaves out
+   the last one, '*left_out' is how many are left out then. */
+static size_t keep_of (const char *text, size_t len, int *left_out) {
+  const char *last = find_hop(text);
+  const char *line;
+  int n;
+  for (n = 1; n < HOPS && last != NULL; n++)
+    last = find_hop(last + 1);
+  if (last == NULL)
+    return len;
+  for (line = last - 1; *line != '\n'; line--)
+    ;
+  if (sscanf(line, "\n\t... (%d hops left out)", left_out) != 1) {
+    line = last;
+    *left_out = 0;
+  }
+  (*left_out)++;
+  return (size_t)(line - text);
+}
+
+
+/* Push the traceback at 'idx' with the frames of 'from' after it, from that
+   level on, behind a hop of that sort. [-0, +1, m] */
+static void push_joined (lua_State *L, int context, int idx, const char *hop,
+  lua_State *from, int level) {
+  size_t len;
+  const char *text = lua_tolstring(L, idx, &len);
+  luaL_Buffer b;
+  int left_out = 0;
+  luaL_buffinit(L, &b);
+  luaL_addlstring(&b, text, keep_of(text, len, &left_out));
+  if (left_out > 0) {
+    lua_pushfstring(L, "\n\t... (%d hops left out)", left_out);
+    luaL_addvalue(&b);
+  }
+  luaL_addstring(&b, hop);
+  if (add_frames(L, &b, context, from, level) > 0)
+    luaL_pushresult(&b);
+  else { /* one of the library's own */
+    luaL_pushresult(&b);
+    lua_pop(L, 1);
+    lua_pushvalue(L, idx);
   }
 }
 
@@ -157,8 +241,9 @@ static int is_handed (lua_State *L, int reason) {
 
 
 /* Make the newest record, of the reason at 'reason' and the traceback on the
-   top. [-1, +0, m] */
-static void add_record (lua_State *L, int context, int reason, int handed) {
+   top; handed on by that hop, or (NULL) thrown. [-1, +0, m] */
+static void
+add_record (lua_State *L, int context, int reason, const char *hop) {
   lua_createtable(L, 4, 0);
   lua_insert(L, -2);
   lua_rawseti(L, -2, RECORD_TRACEBACK);
@@ -170,10 +255,26 @@ static void add_record (lua_State *L, int context, int reason, int handed) {
     lua_remove(L, -2);
   }
   lua_rawseti(L, -2, RECORD_OLDER);
-  lua_pushboolean(L, handed);
+  if (hop != NULL)
+    lua_pushstring(L, hop);
+  else
+    lua_pushboolean(L, 0);
   lua_rawseti(L, -2, RECORD_HANDED);
   lua_setiuservalue(L, context, CTX_TRACE);
   ((Context *)lua_touserdata(L, context))->traced = 1;
+}
+
+
+/* Push the traceback of the record on the top, which was handed on to where
+   'from' is now, at that level. [-0, +1, m] */
+static void push_handed (lua_State *L, int context, lua_State *from, int level) {
+  int record = lua_gettop(L);
+  lua_rawgeti(L, record, RECORD_TRACEBACK);
+  lua_rawgeti(L, record, RECORD_HANDED);
+  push_joined(
+    L, context, record + 1, lua_tostring(L, record + 2), from, level);
+  lua_replace(L, record + 1);
+  lua_settop(L, record + 1);
 }
 
 
@@ -181,12 +282,14 @@ int cp_trace_handler (lua_State *L) {
   lua_settop(L, 1); /* the reason */
   push_newest(L, CONTEXT, 1);
   if (is_handed(L, 1)) { /* unwinds now */
+    push_handed(L, CONTEXT, L, 1);
+    lua_rawseti(L, -2, RECORD_TRACEBACK);
     lua_pushboolean(L, 0);
     lua_rawseti(L, -2, RECORD_HANDED);
   }
   else {
     cp_trace_push(L, CONTEXT, L, 1);
-    add_record(L, CONTEXT, 1, 0);
+    add_record(L, CONTEXT, 1, NULL);
   }
   lua_settop(L, 1);
   return 1;
@@ -237,7 +340,7 @@ void cp_trace_reject (lua_State *L, Promise *p, int idx) {
 void cp_trace_hand_on (lua_State *L, int idx) {
   lua_getiuservalue(L, idx, SLOT_VALUE);
   if (lua_getiuservalue(L, idx, SLOT_SOURCE) == LUA_TSTRING)
-    add_record(L, CONTEXT, lua_gettop(L) - 1, 1);
+    add_record(L, CONTEXT, lua_gettop(L) - 1, hops[HOP_AWAIT]);
   else
     lua_pop(L, 1);
   lua_pop(L, 1);
@@ -252,7 +355,7 @@ void cp_trace_keep (lua_State *L, lua_State *from) {
     cp_trace_take(L, cp_context(L));
     if (lua_isnil(L, -1)) /* of an error that was not in its body */
       cp_trace_push(L, CONTEXT, from, 0);
-    add_record(L, CONTEXT, reason, 1);
+    add_record(L, CONTEXT, reason, hops[HOP_GENERATOR]);
   }
   lua_settop(L, reason);
 }
@@ -282,7 +385,7 @@ void cp_trace_restore (lua_State *L, Context *ctx, int idx) {
 int cp_trace_text (lua_State *L) {
   push_newest(L, 2, 3);
   if (is_handed(L, 3))
-    lua_rawgeti(L, -1, RECORD_TRACEBACK);
+    push_handed(L, 2, lua_tothread(L, 1), 0);
   else
     cp_trace_push(L, 2, lua_tothread(L, 1), 0);
   return 1;

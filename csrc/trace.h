@@ -18,6 +18,9 @@
 /* Functions below which nothing belongs to an error; ends with NULL. */
 extern const lua_CFunction cp_trace_bases[]; /* module.c */
 
+/* Functions that are left out by any name; ends with NULL. */
+extern const lua_CFunction cp_trace_nameless[]; /* module.c */
+
 /* The message handler is the third upvalue of the module's functions; others
    find it in the context. */
 #define HANDLER lua_upvalueindex(3)

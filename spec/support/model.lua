@@ -232,7 +232,7 @@ end
 
 -- It waits no longer, and rejects when the walk is over.
 local function LeaveAndReject(promise, walk)
-  if promise.PromiseWaiter then Leave(promise.PromiseWaiter, walk) end
+  if Source(promise.PromiseWaiter) then Leave(promise.PromiseWaiter, walk) end
   promise.PromiseIsClosed = true
   table.insert(walk.Left, promise)
   walk.HasTold = true
