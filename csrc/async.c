@@ -698,6 +698,12 @@ int cp_unwrap (lua_State *L) {
   const Promise *p = cp_args_check_promise(L, cp_context(L), 1);
   if (p->state == STATE_PENDING)
     cp_args_error(L, 1, "pending");
+  if (p->state == STATE_REJECTED && !lua_isnoneornil(L, 2)) {
+    lua_settop(L, 2);
+    lua_getiuservalue(L, 1, SLOT_VALUE);
+    cp_trace_hand_on_after(L, 1, 2);
+    return lua_error(L);
+  }
   return outcome(L, WAIT_PROMISE);
 }
 

@@ -52,7 +52,8 @@ int cp_canAwait (lua_State *L);
    here. [-0, +0, v] */
 void cp_async_check (lua_State *L);
 
-/* unwrap(p): what 'await' would return or raise, for p that has settled */
+/* unwrap(p[, err]): what 'await' would return or raise, for p that has settled;
+   that is raised in the place of the error 'err', which unwinds. */
 int cp_unwrap (lua_State *L);
 
 /* wrap(fn): coroutine.wrap for generators that await -> the function, and for a

@@ -170,28 +170,48 @@ static size_t keep_of (const char *text, size_t len, int *left_out) {
 }
 
 
-/* Push the traceback at 'idx' with the frames of 'from' after it, from that
-   level on, behind a hop of that sort. [-0, +1, m] */
-static void push_joined (lua_State *L, int context, int idx, const char *hop,
-  lua_State *from, int level) {
+/* Start a buffer with the traceback at 'idx' and a hop of that sort. */
+static void
+start_joined (lua_State *L, luaL_Buffer *b, int idx, const char *hop) {
   size_t len;
   const char *text = lua_tolstring(L, idx, &len);
-  luaL_Buffer b;
   int left_out = 0;
-  luaL_buffinit(L, &b);
-  luaL_addlstring(&b, text, keep_of(text, len, &left_out));
+  luaL_buffinit(L, b);
+  luaL_addlstring(b, text, keep_of(text, len, &left_out));
   if (left_out > 0) {
     lua_pushfstring(L, "\n\t... (%d hops left out)", left_out);
-    luaL_addvalue(&b);
+    luaL_addvalue(b);
   }
-  luaL_addstring(&b, hop);
-  if (add_frames(L, &b, context, from, level) > 0)
-    luaL_pushresult(&b);
-  else { /* one of the library's own */
-    luaL_pushresult(&b);
+  luaL_addstring(b, hop);
+}
+
+
+/* Push the traceback at 'idx' with the frames of 'from' after it, from that
+   level on, behind a hop of that sort; as it is if there are none to show.
+   [-0, +1, m] */
+static void push_joined (lua_State *L, int context, int idx, const char *hop,
+  lua_State *from, int level) {
+  luaL_Buffer b;
+  int shown;
+  start_joined(L, &b, idx, hop);
+  shown = add_frames(L, &b, context, from, level);
+  luaL_pushresult(&b);
+  if (shown == 0) { /* one of the library's own */
     lua_pop(L, 1);
     lua_pushvalue(L, idx);
   }
+}
+
+
+/* The frames of the coroutine that comes last in a traceback. */
+static const char *last_frames (const char *text) {
+  const char *hop = find_hop(text);
+  const char *frames = strchr(text, '\n');
+  while (hop != NULL) {
+    frames = strchr(hop + 1, '\n');
+    hop = find_hop(hop + 1);
+  }
+  return frames;
 }
 
 /* }================================================================ */
@@ -344,6 +364,40 @@ void cp_trace_hand_on (lua_State *L, int idx) {
   else
     lua_pop(L, 1);
   lua_pop(L, 1);
+}
+
+
+/* Push the traceback of the error at 'reason' if that unwinds, or nil. */
+static void push_unwinding (lua_State *L, int reason) {
+  lua_getiuservalue(L, CONTEXT, CTX_TRACE);
+  while (lua_istable(L, -1)) {
+    int found;
+    lua_rawgeti(L, -1, RECORD_REASON);
+    lua_rawgeti(L, -2, RECORD_HANDED);
+    found = !lua_toboolean(L, -1) && same(L, lua_gettop(L) - 1, reason);
+    lua_pop(L, 2);
+    lua_rawgeti(L, -1, found ? RECORD_TRACEBACK : RECORD_OLDER);
+    lua_remove(L, -2);
+  }
+}
+
+
+void cp_trace_hand_on_after (lua_State *L, int idx, int err) {
+  int top = lua_gettop(L);
+  lua_getiuservalue(L, idx, SLOT_VALUE);
+  lua_getiuservalue(L, idx, SLOT_SOURCE);
+  push_unwinding(L, err);
+  if (lua_isstring(L, top + 2) && lua_isstring(L, top + 3)) {
+    luaL_Buffer b;
+    const char *frames = last_frames(lua_tostring(L, top + 3));
+    start_joined(L, &b, top + 2, hops[HOP_AWAIT]);
+    luaL_addstring(&b, frames);
+    luaL_pushresult(&b);
+    add_record(L, CONTEXT, top + 1, hops[HOP_AWAIT]);
+  }
+  else
+    cp_trace_hand_on(L, idx);
+  lua_settop(L, top);
 }
 
 

@@ -69,6 +69,10 @@ void cp_trace_reject (lua_State *L, Promise *p, int idx);
    catches it finds the traceback that the promise has. [-0, +0, m] */
 void cp_trace_hand_on (lua_State *L, int idx);
 
+/* The same, where that is thrown in the place of the error at 'err', which
+   unwinds: so the frames that it came through belong to both. [-0, +0, m] */
+void cp_trace_hand_on_after (lua_State *L, int idx, int err);
+
 /* Note the traceback of the coroutine 'from', where the error on the top was
    thrown, unless one is known. [-0, +0, m] */
 void cp_trace_keep (lua_State *L, lua_State *from);

@@ -396,6 +396,138 @@ describe("the traceback of an error", function()
     end)
   end)
 
+  describe("spans the await of", function()
+    check_all {
+      {"all", "error boom:1 prog:1 [await] prog:3", [[
+        local function leaf() await(1); boom() end
+        keep(spawn(function()
+          await(Promise.all {1, spawn(leaf)})
+        end))
+      ]]},
+      {"allKeyed", "error boom:1 prog:1 [await] prog:3", [[
+        local function leaf() await(1); boom() end
+        keep(spawn(function()
+          await(Promise.allKeyed {key = spawn(leaf)})
+        end))
+      ]]},
+      {"race", "error boom:1 prog:1 [await] prog:3", [[
+        local function leaf() await(1); boom() end
+        keep(spawn(function()
+          await(Promise.race {spawn(leaf)})
+        end))
+      ]]},
+      {"select", "error boom:1 prog:1 [await] prog:3", [[
+        local function leaf() await(1); boom() end
+        keep(spawn(function()
+          await(Promise.select {spawn(leaf)})
+        end))
+      ]]},
+      {"a handler that is not called", "error boom:1 prog:1 [await] prog:3", [[
+        local function leaf() await(1); boom() end
+        keep(spawn(function()
+          await(spawn(leaf):next(nop))
+        end))
+      ]]},
+      {"finally", "error boom:1 prog:1 [await] prog:3", [[
+        local function leaf() await(1); boom() end
+        keep(spawn(function()
+          await(spawn(leaf):finally(nop))
+        end))
+      ]]},
+      {"shield", "error boom:1 prog:1 [await] prog:3", [[
+        local function leaf() await(1); boom() end
+        keep(spawn(function()
+          await(Promise.shield(spawn(leaf)))
+        end))
+      ]]},
+      {"timeout", "error boom:1 prog:1 [await] prog:3", [[
+        local function leaf() await(1); boom() end
+        keep(spawn(function()
+          await(spawn(leaf):timeout(1))
+        end))
+      ]]},
+      {"map", "error boom:1 prog:1 [await] prog:3", [[
+        local function leaf() await(1); boom() end
+        keep(spawn(function()
+          await(Promise.map({1}, leaf))
+        end))
+      ]]},
+      {"retry", "error boom:1 prog:1 [await] prog:3", [[
+        local function leaf() await(1); boom() end
+        keep(spawn(function()
+          await(Promise.retry(leaf, {attempts = 1}))
+        end))
+      ]]},
+      {"a scope", "error boom:1 prog:1 [await] prog:3", [[
+        local function leaf() await(1); boom() end
+        keep(spawn(function()
+          await(Promise.scope(function(s) s:spawn(leaf) end))
+        end))
+      ]]},
+      {"the body of a scope", "error boom:1 prog:1 [await] prog:3", [[
+        local function leaf() await(1); boom() end
+        keep(spawn(function()
+          await(Promise.scope(leaf))
+        end))
+      ]]},
+      {"asCompleted", "error boom:1 prog:1 [await] prog:3", [[
+        local function leaf() await(1); boom() end
+        keep(spawn(function()
+          for _, p in Promise.asCompleted {spawn(leaf)} do await(p) end
+        end))
+      ]]},
+      {"a permit", "error boom:1 prog:1 [await] prog:3", [[
+        local function leaf() await(1); boom() end
+        keep(spawn(function()
+          await(Promise.semaphore(1):with(leaf))
+        end))
+      ]]},
+      {"a block", "error boom:1 prog:1 [await] prog:5", [[
+        local function leaf() await(1); boom() end
+        keep(spawn(function()
+          local s <close> = Promise.scope()
+          s:spawn(leaf)
+        end))
+      ]]},
+      {"a block that waits", "error boom:1 prog:1 [await] prog:5", [[
+        local function leaf() await(1); boom() end
+        keep(spawn(function()
+          local s <close> = Promise.scope()
+          s:spawn(leaf)
+          await(Promise.new(nop))
+        end))
+      ]]},
+    }
+
+    it("itself, where nothing was thrown", function()
+      assert.equal("prog:2 [await] prog:3", thrown_in [[
+        local function inner()
+          await(Promise.reject "reason") end
+        keep(spawn(function() await(spawn(inner)) end))
+      ]])
+    end)
+
+    it("a long way, in a text that doesn't grow", function()
+      local lengths = {}
+      for i, depth in ipairs {20, 1000, 10000} do
+        env.depth = depth
+        local levels = thrown_in [[
+          local function level(n)
+            await(n)
+            if n == 0 then boom() end
+            await(spawn(level, n - 1)) -- line 4
+          end
+          keep(spawn(level, depth))
+        ]]
+        local first = "error boom:1 prog:3" .. (" [await] prog:4"):rep(9)
+        assert.equal(("%s \t... (%d hops left out) [await] prog:4")
+          :format(first, depth - 10), levels)
+        lengths[i] = #kept[1]:traceback()
+      end
+      assert.is_true(lengths[3] - lengths[1] < 10)
+    end)
+  end)
+
   -- While an error unwinds, a to-be-closed variable runs other code.
   describe("is kept while it unwinds", function()
     -- The code of the variable, whose own error is at prog:2.

@@ -123,7 +123,7 @@ function group.raise_failures(self, err)
     for i, failure in ipairs(failures) do errors[i] = failure.reason end
     error(core.aggregate(errors, n .. " tasks of the scope failed"), 0)
   elseif n == 1 and failures[1].promise then
-    core.unwrap(failures[1].promise)
+    core.unwrap(failures[1].promise, err)
   elseif n == 1 and not rawequal(failures[1].reason, err) then
     error(failures[1].reason, 0)
   end
