@@ -88,8 +88,10 @@ static Slice wait_for (lua_State *L, Promise *p, int idx, lua_State *co) {
   if (source->waiters >= CROWD)
     cp_wait_sweep(L, source, awaited); /* of calls that were closed */
   if (source->waiters >= CROWD && cp_wait_push_seat(L, source, idx)) {
-    if (cp_wait_is_over(co))
+    if (cp_wait_is_over(co)) {
+      ctx->suspended--;
       return refuse(L, p, idx, CTX_CLOSED);
+    }
     cp_node_set(L, awaited + 1, SLOT_SOURCE, awaited);
     lua_pushvalue(L, awaited + 1);
     cp_wait_set_awaited(L, co);
@@ -116,8 +118,15 @@ static Slice has_yielded (lua_State *L, Promise *p, int idx, lua_State *co) {
   }
   ctx->waiting = NULL;
   p->kind = KIND_AWAIT;
+  ctx->suspended++;
+  ctx->unattended = 1;
   if (source == NULL)
     return SLICE_READY;
+  if (source->flags & FLAG_REPORTED) {
+    cp_wait_push_awaited(L, co);
+    cp_promise_handled_late(L, source, lua_gettop(L));
+    lua_pop(L, 1);
+  }
   source->flags |= FLAG_HANDLED;
   if (source->state != STATE_PENDING) {
     source->flags |= FLAG_KNOWN;
@@ -175,6 +184,8 @@ static Slice drive (lua_State *L, Promise *p, int idx, lua_State *co, int n) {
   lua_State *outer = ctx->driven;
   int status, nresults;
   cp_assert(ctx->drive->call == p);
+  if (p->kind == KIND_AWAIT)
+    ctx->suspended--;
   ctx->driven = co;
   status = lua_resume(co, L, n, &nresults);
   ctx->driven = outer;
@@ -251,6 +262,7 @@ Outcome cp_run_start (lua_State *L, Promise *node, const Promise *source) {
 
 /* Somebody has closed the coroutine of the call. */
 static Outcome end_closed (lua_State *L, Promise *node) {
+  cp_context(L)->suspended--;
   if (node->flags & FLAG_CANCELLED) {
     lua_getiuservalue(L, AT_NODE, SLOT_SOURCE);
     cp_promise_copy(L, node, AT_NODE, lua_gettop(L));
@@ -523,7 +535,10 @@ static void count_wait (lua_State *L, int n) {
 static const char *pump (lua_State *L, Promise *s) {
   int status;
   if (s != NULL) {
-    s->flags |= FLAG_HANDLED;
+    if (s->state == STATE_PENDING)
+      s->flags |= FLAG_HANDLED;
+    else
+      cp_promise_handle(L, s, 1);
     s->held++;
   }
   count_wait(L, 1);
@@ -531,6 +546,7 @@ static const char *pump (lua_State *L, Promise *s) {
   lua_pushvalue(L, 1);
   status = lua_pcall(L, 1, 1, 0);
   count_wait(L, -1);
+  cp_context(L)->unattended = 0;
   if (s != NULL)
     s->held--;
   if (status != LUA_OK)

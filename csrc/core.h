@@ -97,6 +97,7 @@ typedef struct Context {
   size_t offers; /* semaphores and channels that can serve: line.h */
   size_t timers; /* delays and timeouts that wait */
   size_t delays; /* of them, the delays */
+  size_t suspended; /* async calls that wait in an 'await' */
   size_t dead_timers; /* in their lists, but waiting no longer */
   TimerBlock *block; /* their lists, or NULL: timers.c */
   unsigned int main_waits; /* waits on the main thread, in one another */
@@ -110,6 +111,8 @@ typedef struct Context {
   unsigned char woken; /* a drain runs, or the loop promised one */
   unsigned char edge; /* something was queued that the loop must know */
   unsigned char mute; /* the loop's hook failed, and that was reported */
+  unsigned char unattended; /* a delay or a call waits, and nobody has run the
+                               loop since for something else */
   unsigned char loopless; /* the loop's hook has found none */
   unsigned char traced; /* CTX_TRACE is not nil */
   unsigned char refused; /* 'resumed' must raise the value it is given */
@@ -130,6 +133,8 @@ enum {
   CTX_LOADED, /* package.loaded, where a library that has a loop may appear, */
   CTX_LIBRARIES, /* and the list of their names; or nil */
   CTX_ON_UNHANDLED, /* the user's hook for rejections, or nil */
+  CTX_ON_HANDLED, /* and that for those which are handled after all */
+  CTX_SHOW, /* makes a report of a reason and a traceback, or nil */
   CTX_BLOCKS, /* coroutines that are in a scope, or nil: async.h */
   CTX_PUMP, /* runs the loop until a promise has settled */
   CTX_HANDLER, /* the message handler, also an upvalue: see trace.h */

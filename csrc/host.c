@@ -11,24 +11,39 @@
 
 
 /* How a line on standard error starts. */
-typedef enum Head { HEAD_REJECTION, HEAD_ERROR, HEAD_HOOK } Head;
+typedef enum Head {
+  HEAD_REJECTION,
+  HEAD_ERROR,
+  HEAD_HANDLED,
+  HEAD_HOOK
+} Head;
 
 static const char *const heads[] = {
   "cpromise: unhandled rejection: ",
   "cpromise: unhandled error: ",
+  "cpromise: handled after it was reported: ",
   "cpromise: error in the hook for that: ",
 };
 
 
-/* (head, reason, traceback or nil): print them. */
+/* (context, head, reason, traceback or nil): print them, as the program's Lua side shows
+   them; without that, plainly. */
 static int print_lines (lua_State *L) {
   size_t len;
-  const char *reason = luaL_tolstring(L, 2, &len);
-  fputs(heads[lua_tointeger(L, 1)], stderr);
-  fwrite(reason, 1, len, stderr);
+  const char *text;
+  if (lua_getiuservalue(L, 1, CTX_SHOW) == LUA_TNIL) {
+    luaL_tolstring(L, 3, NULL);
+    lua_pushfstring(L, lua_isnil(L, 4) ? "" : "\n%s", lua_tostring(L, 4));
+    lua_concat(L, 2);
+  }
+  else {
+    lua_rotate(L, 3, 1);
+    lua_call(L, 2, 1);
+  }
+  text = luaL_checklstring(L, lua_gettop(L), &len);
+  fputs(heads[lua_tointeger(L, 2)], stderr);
+  fwrite(text, 1, len, stderr);
   fputs("\n", stderr);
-  if (lua_type(L, 3) == LUA_TSTRING)
-    fprintf(stderr, "%s\n", lua_tostring(L, 3));
   fflush(stderr);
   return 0;
 }
@@ -37,17 +52,19 @@ static int print_lines (lua_State *L) {
 /* Print the reason and the traceback at 'reason' and above it. */
 static void print_report (lua_State *L, int reason, Head head) {
   lua_pushcfunction(L, print_lines);
+  lua_pushvalue(L, CONTEXT);
   lua_pushinteger(L, head);
   lua_pushvalue(L, reason);
   lua_pushvalue(L, reason + 1);
-  if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
+  if (lua_pcall(L, 4, 0, 0) != LUA_OK) {
     fprintf(stderr, "%s(a reason that can't be shown)\n", heads[head]);
     lua_pop(L, 1);
   }
 }
 
 
-/* Call the hook on the top. [-1, +0, -] */
+/* Call the hook on the top for what stands at 'reason' and above. If that fails,
+   it is reported in the place of the hook, and why it failed. [-1, +0, -] */
 static void call_hook (lua_State *L, int reason, int promise, Head head) {
   Context *ctx = cp_context(L);
   int hook = lua_gettop(L);
@@ -99,22 +116,40 @@ void cp_host_report (lua_State *L, int promise) {
 #define OWN_REJECTIONS 100
 
 
+/* Report p, at 'idx', which is rejected and unhandled. */
+static void report_rejection (lua_State *L, Promise *p, int idx, int hook) {
+  int is_promise = p->kind != KIND_MICROTASK;
+  if (is_promise)
+    p->flags |= FLAG_REPORTED;
+  lua_getiuservalue(L, idx, SLOT_VALUE);
+  lua_getiuservalue(L, idx, SLOT_SOURCE); /* the traceback */
+  report(L, is_promise ? idx : 0, hook);
+}
+
+
+/* Tell that p, at 'idx', was reported, but is handled now. */
+static void tell_handled (lua_State *L, Promise *p, int idx) {
+  p->flags &= (unsigned short)~FLAG_REPORTED;
+  lua_getiuservalue(L, idx, SLOT_VALUE);
+  lua_getiuservalue(L, idx, SLOT_SOURCE);
+  if (lua_getiuservalue(L, CONTEXT, CTX_ON_HANDLED) != LUA_TNIL)
+    call_hook(L, idx + 1, idx, HEAD_HANDLED);
+}
+
+
 void cp_host_report_rejections (lua_State *L) {
   Context *ctx = cp_context(L);
-  int top = lua_gettop(L);
+  int idx = lua_gettop(L) + 1;
   size_t known = ctx->rejections.n + OWN_REJECTIONS;
   while (ctx->rejections.n > 0) {
-    const Promise *p = cp_queue_pop(L, &ctx->rejections);
-    if (!(p->flags & FLAG_HANDLED)) {
-      lua_getiuservalue(L, top + 1, SLOT_VALUE);
-      lua_getiuservalue(L, top + 1, SLOT_SOURCE); /* the traceback */
-      report(L,
-        p->kind == KIND_MICROTASK ? 0 : top + 1,
-        known > 0 ? CTX_ON_UNHANDLED : 0);
-    }
+    Promise *p = cp_queue_pop(L, &ctx->rejections);
+    if (cp_queue_is_news(p))
+      report_rejection(L, p, idx, known > 0 ? CTX_ON_UNHANDLED : 0);
+    else if (p->flags & FLAG_REPORTED && p->flags & FLAG_HANDLED)
+      tell_handled(L, p, idx);
     if (known > 0)
       known--;
-    lua_settop(L, top);
+    lua_settop(L, idx - 1);
   }
 }
 
@@ -215,12 +250,42 @@ int cp_setWake (lua_State *L) {
 }
 
 
-int cp_onUnhandledRejection (lua_State *L) {
+/* Keep the hook that is argument 1 in that slot; returns the previous one. */
+static int set_hook (lua_State *L, int slot) {
   if (!lua_isnoneornil(L, 1))
     cp_args_check_callable(L, 1);
   lua_settop(L, 1);
-  lua_getiuservalue(L, CONTEXT, CTX_ON_UNHANDLED);
+  lua_getiuservalue(L, CONTEXT, slot);
   lua_insert(L, 1);
-  lua_setiuservalue(L, CONTEXT, CTX_ON_UNHANDLED);
+  lua_setiuservalue(L, CONTEXT, slot);
+  return 1;
+}
+
+
+int cp_onUnhandledRejection (lua_State *L) {
+  return set_hook(L, CTX_ON_UNHANDLED);
+}
+
+
+int cp_onRejectionHandled (lua_State *L) {
+  return set_hook(L, CTX_ON_HANDLED);
+}
+
+
+int cp_ignore (lua_State *L) {
+  Promise *p = cp_args_check_promise(L, cp_context(L), 1);
+  p->is_ignored = 1;
+  lua_settop(L, 1);
+  return 1;
+}
+
+
+int cp_setShow (lua_State *L) {
+  return set_hook(L, CTX_SHOW);
+}
+
+
+int cp_hasText (lua_State *L) {
+  lua_pushboolean(L, luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL);
   return 1;
 }

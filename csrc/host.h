@@ -62,4 +62,18 @@ int cp_setLibraries (lua_State *L);
 /* onUnhandledRejection(hook): returns the previous one. */
 int cp_onUnhandledRejection (lua_State *L);
 
+/* onRejectionHandled(hook): the same for what was reported, and is handled after
+   all. */
+int cp_onRejectionHandled (lua_State *L);
+
+/* p:ignore() -> p, whose rejection is reported to nobody */
+int cp_ignore (lua_State *L);
+
+/* setShow(function): makes the text of a report of a reason and a traceback, or
+   nil. */
+int cp_setShow (lua_State *L);
+
+/* hasText(v): whether v has a '__tostring'. */
+int cp_hasText (lua_State *L);
+
 #endif

@@ -284,10 +284,13 @@ int cp_left (lua_State *L) {
     jobs += p->state == STATE_PENDING ? 1 : p->waiters;
   lua_getiuservalue(L, CONTEXT, CTX_REJECTIONS);
   for (; (p = lua_touserdata(L, 2)) != NULL; to_next(L))
-    rejections += !(p->flags & FLAG_HANDLED) && !is_cancellation(L, 2);
+    rejections += cp_queue_is_news(p) && !is_cancellation(L, 2);
   lua_pushinteger(L, jobs);
   lua_pushinteger(L, rejections);
-  return 2;
+  lua_pushinteger(L, (lua_Integer)ctx->delays);
+  lua_pushinteger(L, (lua_Integer)ctx->suspended);
+  lua_pushboolean(L, ctx->unattended);
+  return 5;
 }
 
 

@@ -109,6 +109,9 @@ const luaL_Reg cp_functions[] = {
   {"drain", cp_drain},
   {"queueMicrotask", cp_queueMicrotask},
   {"onUnhandledRejection", cp_onUnhandledRejection},
+  {"onRejectionHandled", cp_onRejectionHandled},
+  {"setShow", cp_setShow},
+  {"hasText", cp_hasText},
   {"setOwn", cp_setOwn},
   {"setWake", cp_setWake},
   {"setLibraries", cp_setLibraries},
@@ -134,6 +137,7 @@ const luaL_Reg cp_methods[] = {
   {"await", cp_await},
   {"cancel", cp_cancel},
   {"timeout", cp_timeout},
+  {"ignore", cp_ignore},
   {NULL, NULL},
 };
 

@@ -69,6 +69,7 @@ enum {
   FLAG_EMPTY = 4, /* fulfilled with no value at all */
   FLAG_PACKED = 8, /* VALUE is a table {[0] = how many, ...} */
   FLAG_PLAIN = 16, /* element: SOURCE is no promise but the value itself */
+  FLAG_REPORTED = FLAG_PLAIN, /* rejected: that was reported */
   FLAG_CANCELLED = 32, /* asked to end: see cancel.h */
   FLAG_RESOLVED = 64, /* its first resolving functions do nothing any more */
   FLAG_CARRIER = 128, /* a call, or what follows for one: it has been asked to
@@ -99,8 +100,9 @@ struct Promise {
   unsigned char state; /* a State; changes once */
   unsigned char kind; /* a KindId; meaningful while pending */
   unsigned short flags;
-  unsigned int held; /* those that wait for it but stand in no ring: jobs of
-                        adoptions, the main thread */
+  unsigned int held : 31; /* those that wait for it but stand in no ring: jobs
+                             of adoptions, the main thread */
+  unsigned int is_ignored : 1; /* never to be reported */
   unsigned int n; /* aggregate: elements missing; element: its index; else
                      how many have left its ring that still stand there */
   unsigned int waiters; /* reactions in its ring */

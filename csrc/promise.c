@@ -36,6 +36,18 @@ void cp_promise_announce_slow (lua_State *L, Promise *s, int idx) {
 }
 
 
+void cp_promise_handled_late (lua_State *L, Promise *s, int idx) {
+  Context *ctx = cp_context(L);
+  if (s->flags & FLAG_LISTED)
+    return; /* is told of already */
+  if (lua_getiuservalue(L, CONTEXT, CTX_ON_HANDLED) == LUA_TNIL)
+    s->flags &= (unsigned short)~FLAG_REPORTED;
+  else
+    cp_queue_push_rejection(L, ctx, s, idx);
+  lua_pop(L, 1);
+}
+
+
 void cp_promise_first (lua_State *L, const Promise *s, int idx) {
   lua_getiuservalue(L, idx, SLOT_VALUE);
   if (s->flags & FLAG_PACKED) {

@@ -87,15 +87,28 @@ static inline void cp_promise_announce (lua_State *L, Promise *s, int idx) {
 }
 
 
+/* The rejection of s, which was reported, is handled after all: the program is
+   told so, if it wants to know. [-0, +0, -] */
+void cp_promise_handled_late (lua_State *L, Promise *s, int idx);
+
+/* Somebody looks at the outcome of the settled s. [-0, +0, -] */
+static inline void cp_promise_handle (lua_State *L, Promise *s, int idx) {
+  s->flags |= FLAG_HANDLED | FLAG_KNOWN;
+  if (s->flags & FLAG_REPORTED)
+    cp_promise_handled_late(L, s, idx);
+}
+
+
 /* Let the pending object at 'node', in no list, react to p: when p settles,
    or, if it has settled, in a job of its own. [-0, +0, -] */
 static inline void
 cp_promise_react (lua_State *L, Context *ctx, Promise *p, int idx, int node) {
-  p->flags |= FLAG_HANDLED;
-  if (p->state == STATE_PENDING)
+  if (p->state == STATE_PENDING) {
+    p->flags |= FLAG_HANDLED;
     cp_ring_append(L, p, idx, node);
+  }
   else {
-    p->flags |= FLAG_KNOWN;
+    cp_promise_handle(L, p, idx);
     cp_queue_push(L, ctx, cp_node_at(L, node), node);
   }
 }

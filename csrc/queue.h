@@ -24,6 +24,11 @@ void cp_queue_push_rejection (
    [-0, +1, -] */
 Promise *cp_queue_pop (lua_State *L, Queue *q);
 
+/* Whether p, in the list of rejections, is to be reported. */
+static inline int cp_queue_is_news (const Promise *p) {
+  return !(p->flags & (FLAG_HANDLED | FLAG_REPORTED)) && !p->is_ignored;
+}
+
 /* In a job: whether one that is queued now would be taken out next.
    [-0, +0, -] */
 static inline int cp_queue_is_next (const Context *ctx) {

@@ -219,8 +219,10 @@ void cp_timers_append (
     sift_up(t, list, t->n);
   }
   ctx->timers++;
-  if (cp_node_at(L, entry)->kind != KIND_TIMER)
+  if (cp_node_at(L, entry)->kind != KIND_TIMER) {
     ctx->delays++;
+    ctx->unattended = 1;
+  }
   lua_settop(L, entry - 1);
 }
 

@@ -19,8 +19,7 @@ enum { RECORD_REASON = 1, RECORD_TRACEBACK, RECORD_OLDER, RECORD_HANDED };
 
 #define TITLE "stack traceback:"
 #define LEVELS 22 /* shown of a deep stack: its upper end */
-#define HOPS 10 /* shown of a long way through coroutines: the first ones, */
-                /* and the last */
+#define HOPS 10 /* shown of a long way: the first ones, and the last */
 
 /* The lines between the frames of one coroutine and those of the next. */
 enum { HOP_AWAIT, HOP_GENERATOR };
@@ -193,6 +192,10 @@ static void push_joined (lua_State *L, int context, int idx, const char *hop,
   lua_State *from, int level) {
   luaL_Buffer b;
   int shown;
+  if (lua_isnil(L, idx)) { /* it came from nowhere */
+    cp_trace_push(L, context, from, level);
+    return;
+  }
   start_joined(L, &b, idx, hop);
   shown = add_frames(L, &b, context, from, level);
   luaL_pushresult(&b);
@@ -287,7 +290,8 @@ add_record (lua_State *L, int context, int reason, const char *hop) {
 
 /* Push the traceback of the record on the top, which was handed on to where
    'from' is now, at that level. [-0, +1, m] */
-static void push_handed (lua_State *L, int context, lua_State *from, int level) {
+static void
+push_handed (lua_State *L, int context, lua_State *from, int level) {
   int record = lua_gettop(L);
   lua_rawgeti(L, record, RECORD_TRACEBACK);
   lua_rawgeti(L, record, RECORD_HANDED);

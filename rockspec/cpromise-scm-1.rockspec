@@ -55,6 +55,7 @@ build = {
     ["cpromise.retry"] = "lua/cpromise/retry.lua",
     ["cpromise.scope"] = "lua/cpromise/scope.lua",
     ["cpromise.semaphore"] = "lua/cpromise/semaphore.lua",
+    ["cpromise.show"] = "lua/cpromise/show.lua",
     ["cpromise.time"] = "lua/cpromise/time.lua",
   },
 }

@@ -422,7 +422,8 @@ describe("the traceback of an error", function()
           await(Promise.select {spawn(leaf)})
         end))
       ]]},
-      {"a handler that is not called", "error boom:1 prog:1 [await] prog:3", [[
+      {"a handler that is not called",
+        "error boom:1 prog:1 [await] prog:3", [[
         local function leaf() await(1); boom() end
         keep(spawn(function()
           await(spawn(leaf):next(nop))
@@ -774,7 +775,8 @@ describe("a report", function()
       local first = Promise.resolve():next(function() boom() end)
       coroutine.wrap(function() await(first) end)()
     ]]
-    assert.equal("error boom:1 prog:1 [await] prog:2", short(seen[1].traceback))
+    assert.equal("error boom:1 prog:1 [await] prog:2",
+      short(seen[1].traceback))
   end)
 
   it("gives the hook nil for what was not thrown", function()

@@ -463,6 +463,220 @@ cpromise: error in the hook for that: broken
   end)
 end)
 
+describe("a table in the default report", function()
+  local function shown(expression)
+    local text = output_of(
+      ("Promise.reject(%s) Promise.drain()"):format(expression))
+    return (text:gsub("^cpromise: unhandled rejection: (.*)\n$", "%1"))
+  end
+
+  for title, case in pairs {
+    ["shows its fields, sorted"] = {
+      '{code = 404, name = "kiwi", [2] = 1.5, [true] = false}',
+      '{[2] = 1.5, code = 404, name = "kiwi", [true] = false}'},
+    ["shows the elements of a sequence first"] =
+      {'{"a", "b", n = 2}', '{"a", "b", n = 2}'},
+    ["shows a few levels"] =
+      {"{a = {b = {c = {d = {e = 1}}}}}", "{a = {b = {c = {d = {...}}}}}"},
+    ["shows a cycle as one"] = {"(function()\n" ..
+      "local t = {} t.self = t return t end)()", "{self = {cycle}}"},
+    ["shows a table twice that is no cycle"] = {"(function()\n" ..
+      "local t = {1} return {t, t} end)()", "{{1}, {1}}"},
+    ["shows what has a name by that"] =
+      {"setmetatable({1}, {__name = 'Point'})", "Point {1}"},
+    ["asks __tostring first"] = {"setmetatable({1}, {__tostring =\n" ..
+      "function() return 'text' end})", "text"},
+    ["asks __tostring of what is in it"] =
+      {"{setmetatable({1}, {__tostring =\n" ..
+      "function() return 'text' end})}", "{text}"},
+    ["survives a __tostring in it that raises"] =
+      {"{setmetatable({1}, {__tostring = error})}",
+      "{(a reason that can't be shown)}"},
+    ["asks no other metamethod"] = {"setmetatable({a = 1},\n" ..
+      "{__index = error, __pairs = error, __len = error})", "{a = 1}"},
+    ["hides nothing behind __metatable"] =
+      {"setmetatable({1}, {__metatable = 'no', __tostring =\n" ..
+      "function() return 'text' end})", "text"},
+    ["quotes keys"] = {"{['a b'] = 1, [{}] = 2}", '{["a b"] = 1, [{}] = 2}'},
+    ["quotes strings"] = {[[{'say "hi"\\', 'line\nnext\t'}]],
+      [[{"say \"hi\"\\", "line\nnext\t"}]]},
+    ["cuts long strings"] = {"{('x'):rep(201)}",
+      '{"' .. ("x"):rep(200) .. '..."}'},
+    ["shows so many fields"] = {"(function() local t = {}\n" ..
+      "for i = 1, 50 do t[i] = i end return t end)()",
+      "{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, " ..
+      "19, 20, ...}"},
+    ["makes control characters visible"] =
+      {[["bell \7 and escape \27[31m"]],
+      "bell \\x07 and escape \\x1B[31m"},
+    ["makes those of Unicode visible"] = {[["\u{9b}31m \u{e9}"]],
+      "\\x9B31m \u{e9}"},
+    ["makes bytes visible that are no text"] = {[["\xff\x9b"]],
+      "\\xFF\\x9B"},
+    ["keeps lines and tabs of a string"] = {[["a\n\tb"]], "a\n\tb"},
+  } do
+    it(title, function() assert.equal(case[2], shown(case[1])) end)
+  end
+
+  it("is shown in an aggregate error", function()
+    assert.equal("AggregateError: All promises were rejected\n" ..
+      "  1: {code = 1}\n  2: AggregateError: All promises were rejected\n" ..
+      "    1: x\n  3: text", shown [[(select(2, Promise.run(function()
+        return Promise.pawait(Promise.any {Promise.reject {code = 1},
+          Promise.any {Promise.reject "x"}, Promise.reject "text"})
+      end)))]])
+  end)
+
+  it("of any size takes little time and little text", function()
+    local text = shown [[(function()
+      local t = {}
+      for i = 1, 1e5 do t["key" .. i] = {("long"):rep(100)} end
+      return t
+    end)()]]
+    assert.is_true(#text < 2000)
+  end)
+
+  it("of aggregates in one another is not shown without end", function()
+    local text = shown [[(select(2, Promise.run(function()
+      local reason = 1
+      for _ = 1, 20 do
+        reason = select(2, Promise.pawait(Promise.any {
+          Promise.reject(reason), Promise.reject(reason)}))
+      end
+      return "", reason
+    end)))]]
+    assert.is_true(#text < 10000)
+  end)
+
+  it("makes a traceback harmless, too", function()
+    local text = output_of [[
+      Promise.queueMicrotask(load("error 'x'", "=\27[31m"))
+      Promise.drain()]]
+    assert.is_nil(text:find("\27", 1, true))
+  end)
+end)
+
+describe("Promise.onRejectionHandled", function()
+  local told, previous
+
+  before_each(function()
+    told = {}
+    previous = Promise.onRejectionHandled(function(...)
+      told[#told + 1] = table.pack(...)
+    end)
+  end)
+
+  after_each(function() Promise.onRejectionHandled(previous) end)
+
+  local function nop() end
+
+  local ways = {
+    ["a handler"] = function(p) p:catch(nop) end,
+    ["an await"] = function(p)
+      Promise.spawn(function() Promise.pawait(p) end)
+    end,
+    ["an await on the main thread"] = function(p)
+      assert.is_false((Promise.pawait(p)))
+    end,
+    ["a combinator"] = function(p) Promise.allSettled {p} end,
+  }
+  for way, handle in pairs(ways) do
+    it("tells of a handler that comes late: " .. way, function()
+      local p
+      assert.same({"late"}, reasons(unhandled(function()
+        p = Promise.reject "late"
+      end)))
+      assert.same({}, told)
+      handle(p)
+      handle(p)
+      drain()
+      assert.same(1, #told)
+      assert.equal("late", told[1][1])
+      assert.equal(p, told[1][2])
+    end)
+  end
+
+  it("tells nothing of what was not reported", function()
+    assert.same({}, reasons(unhandled(function()
+      Promise.reject(1):catch(nop)
+      Promise.resolve(2):next(nop)
+    end)))
+    assert.same({}, told)
+  end)
+
+  it("lets no error in its hook stop the queue", function()
+    local text = output_of [[
+      Promise.onRejectionHandled(function() error("oops", 0) end)
+      local p = Promise.reject(1)
+      Promise.drain()
+      p:catch(function() end)
+      Promise.queueMicrotask(print, "goes on")
+      Promise.drain()]]
+    assert.matches("cpromise: handled after it was reported: 1\n" ..
+      "cpromise: error in the hook for that: oops\n", text)
+    assert.matches("goes on\n", text)
+  end)
+
+  it("returns the previous hook, and refuses what is not callable",
+    function()
+      local hook = Promise.onRejectionHandled(nil)
+      assert.is_function(hook)
+      assert.is_nil(Promise.onRejectionHandled(hook))
+      assert.error_matches(function() Promise.onRejectionHandled(1) end,
+        "bad argument #1 to 'onRejectionHandled'")
+    end)
+
+  it("reports a rejection once, however often it is let go", function()
+    local p
+    assert.same({"once"}, reasons(unhandled(function()
+      p = Promise.reject "once"
+    end)))
+    p:catch(nop)
+    drain()
+    assert.same(1, #told)
+  end)
+end)
+
+describe("p:ignore()", function()
+  it("returns the promise, and keeps it out of the reports", function()
+    assert.same({"not ignored"}, reasons(unhandled(function()
+      local p = Promise.reject "ignored"
+      assert.equal(p, p:ignore())
+      Promise.reject "not ignored"
+    end)))
+  end)
+
+  it("counts before it is rejected, too", function()
+    assert.same({}, reasons(unhandled(function()
+      local p, _, reject = Promise.withResolvers()
+      p:ignore()
+      reject "ignored"
+    end)))
+  end)
+
+  it("is for that promise alone", function()
+    assert.same({"derived"}, reasons(unhandled(function()
+      Promise.reject "derived":ignore():next(print)
+    end)))
+  end)
+
+  it("does not make it one that somebody waits for", function()
+    local p = Promise.new(function() end):ignore()
+    p:cancel()
+    assert.equal("rejected", (p:status()))
+  end)
+
+  it("counts nothing at the end of the program", function()
+    assert.equal("", output_of "Promise.reject(1):ignore()")
+  end)
+
+  it("refuses what is no promise", function()
+    assert.error_matches(function()
+      Promise.resolve().ignore(1)
+    end, "promise expected, got number")
+  end)
+end)
+
 describe("the end of a program", function()
   local advice = "; end the program with Promise.run()\n"
 
@@ -476,6 +690,60 @@ describe("the end of a program", function()
       Promise.resolve(1):next(print)
       Promise.reject(2):catch(function() end)
       Promise.drain()]])
+  end)
+
+  it("tells of timers that never fired", function()
+    says("1 timer never fired", "Promise.delay(1)")
+    says("1 job never ran and 2 timers never fired", [[
+      Promise.delay(1)
+      Promise.delay(2)
+      Promise.queueMicrotask(print)]])
+  end)
+
+  it("tells of calls that never ended", function()
+    local never = "; nothing is left that could settle what they await\n"
+    assert.equal("cpromise: 1 async call never ended" .. never, output_of [[
+      Promise.spawn(function() Promise.new(function() end):await() end)
+      Promise.run()]])
+    assert.equal("cpromise: 2 async calls never ended" .. never, output_of [[
+      for i = 1, 4 do
+        Promise.spawn(function()
+          for j = 1, 10 do Promise.await(Promise.resolve()) end
+          if i > 2 then Promise.await(Promise.new(print)) end
+        end)
+      end
+      Promise.run()]]:gsub("^function.-(cpromise)", "%1"))
+    says("1 timer never fired and 1 async call never ended", [[
+      Promise.spawn(function() Promise.delay(1):await() end)]])
+  end)
+
+  it("is silent about what is left behind on purpose", function()
+    assert.equal("", output_of [[
+      Promise.spawn(function() Promise.delay(1):await() end)
+      Promise.run(function() Promise.await(Promise.delay(0.001)) end)]])
+    says("2 timers never fired", [[
+      Promise.delay(1)
+      Promise.run(function() Promise.await(Promise.delay(0.001)) end)
+      Promise.delay(1)]])
+  end)
+
+  it("counts no call that was closed or cancelled", function()
+    assert.equal("", output_of [[
+      local never = Promise.new(function() end)
+      local co
+      local function wait()
+        co = coroutine.running()
+        Promise.await(never)
+      end
+      Promise.spawn(wait):ignore()
+      coroutine.close(co)
+      Promise.spawn(wait):cancel()
+      local settled, resolve = Promise.withResolvers()
+      never = settled
+      Promise.spawn(wait):ignore()
+      coroutine.close(co)
+      resolve()
+      Promise.run()]])
   end)
 
   it("is silent when promises are pending", function()

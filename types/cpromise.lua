@@ -161,9 +161,19 @@ function promise:status() end
 
 --- The traceback of the error that rejected the promise, or the promise that
 --- it follows; nil if it is not rejected, or was rejected by a call of
---- `reject`. The reason itself is never changed.
+--- `reject` and awaited by nobody. It spans awaits: below the frames of the
+--- code that threw the error stands `[await]`, and then those of each async
+--- function that awaited it and did not catch it, the outermost last. Of a
+--- long way the first ten hops and the last one are shown. The reason itself
+--- is never changed.
 ---@return string?
 function promise:traceback() end
+
+--- Report it to nobody if it is rejected and has no handler: for a task whose
+--- failure makes no difference. Returns the promise itself. Promises that are
+--- derived from it are reported as ever.
+---@return Promise
+function promise:ignore() end
 
 
 -- Cancellation ---------------------------------------------------------------
@@ -710,10 +720,18 @@ function event:wait() end
 --- `hook(reason, promise, traceback)` is called once for each rejected promise
 --- without a handler. `promise` is nil for an error in a microtask, or in a
 --- coroutine of the program's own that went on after `await`. nil restores the
---- default: the reason and the traceback on standard error. An error in the
---- hook goes there too. Returns the previous hook.
+--- default: the reason and the traceback on standard error, a table by its
+--- `__tostring`, or else by its fields. An error in the hook goes there too. Returns the previous hook.
 ---@param hook? fun(reason: any, promise: Promise?, traceback: string?)
 ---@return function? previous
 function Promise.onUnhandledRejection(hook) end
+
+--- After a drain, call `hook(reason, promise, traceback)` for each rejected
+--- promise that was reported as unhandled, and has got a handler since; for a
+--- program that keeps a list of them. nil: for none. An error in the hook is
+--- reported on standard error. Returns the previous hook.
+---@param hook? fun(reason: any, promise: Promise, traceback: string?)
+---@return function? previous
+function Promise.onRejectionHandled(hook) end
 
 return Promise

@@ -11,6 +11,8 @@ local scope = require "cpromise.scope"
 local semaphore = require "cpromise.semaphore"
 local time = require "cpromise.time"
 
+require "cpromise.show" -- how reasons are reported
+
 -- Tracebacks leave this library's files out.
 core.setOwn "init.lua"
 
@@ -63,29 +65,35 @@ local Promise = {
   event = core.event,
 
   onUnhandledRejection = core.onUnhandledRejection,
+  onRejectionHandled = core.onRejectionHandled,
 }
 
-local function count(n, singular, plural)
-  return ("%d %s"):format(n, n == 1 and singular or plural)
+local function add(parts, n, singular, plural)
+  if n > 0 then
+    parts[#parts + 1] = ("%d %s"):format(n, n == 1 and singular or plural)
+  end
 end
 
 -- Runs when the Lua state closes: a program that forgot to run its jobs is
 -- told so. (A finalizer on the promises themselves could not tell this from
--- ordinary garbage, and would cost every one of them.)
+-- ordinary garbage, and would cost every one of them.) What it left behind
+-- when it had run what it wanted, it knows of.
 local function report_what_is_left()
-  local jobs, rejections = core.left()
+  local jobs, rejections, delays, calls, is_news = core.left()
   local parts = {}
-  if jobs > 0 then
-    parts[#parts + 1] = count(jobs, "job", "jobs") .. " never ran"
-  end
-  if rejections > 0 then
-    parts[#parts + 1] =
-      count(rejections, "rejection was", "rejections were") ..
-      " never reported"
-  end
+  if jobs + rejections == 0 and not is_news then return end
+  add(parts, jobs, "job never ran", "jobs never ran")
+  add(parts, delays, "timer never fired", "timers never fired")
+  add(parts, rejections, "rejection was never reported",
+    "rejections were never reported")
+  local advice = #parts > 0 and "end the program with Promise.run()" or
+    "nothing is left that could settle what they await"
+  add(parts, calls, "async call never ended", "async calls never ended")
   if #parts > 0 then
-    io.stderr:write("cpromise: ", table.concat(parts, " and "),
-      "; end the program with Promise.run()\n")
+    local last = table.remove(parts)
+    local list = table.concat(parts, ", ")
+    io.stderr:write("cpromise: ", #parts > 0 and list .. " and " or "", last,
+      "; ", advice, "\n")
   end
 end
 

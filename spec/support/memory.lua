@@ -349,6 +349,18 @@ local function prepare()
       assert(Promise._VERSION and tostring(Promise.resolve()))
     end,
     function()
+      local reported = keep(Promise.reject {code = 1})
+      Promise.drain()
+      Promise.onRejectionHandled(once())
+      reported:catch(once())
+      Promise.drain()
+      Promise.onRejectionHandled(nil)
+      assert(keep(Promise.reject(2)):ignore())
+      local show = require "cpromise.show"
+      local report = show.report({code = {404}, text = "a\27"}, "trace")
+      assert(report:find "404")
+    end,
+    function()
       watch(Promise.delay(1))
       watch(Promise.delay(1, 1, nil, 3))
       watch(Promise.delay(2, table.unpack(many)))
