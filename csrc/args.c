@@ -63,13 +63,19 @@ static const char *running_name (lua_State *L, lua_Debug *running) {
 }
 
 
-/* Push the position of the innermost Lua function: "file:line: " or "". */
+/* Push the position of the innermost Lua function that is the program's:
+   "file:line: " or "". */
 static const char *position (lua_State *L) {
+  const char *own;
   lua_Debug ar;
   int level;
+  lua_getiuservalue(L, CONTEXT, CTX_OWN);
+  own = lua_tostring(L, -1);
+  lua_pop(L, 1); /* the context holds it */
   for (level = 1; lua_getstack(L, level, &ar); level++) {
     lua_getinfo(L, "Sl", &ar);
-    if (ar.currentline > 0)
+    if (ar.currentline > 0 &&
+        (own == NULL || strncmp(ar.source, own, strlen(own)) != 0))
       return lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
   }
   return lua_pushliteral(L, "");
@@ -138,15 +144,21 @@ void cp_args_check_call (lua_State *L, int arg) {
 }
 
 
-void *
-cp_args_check_object (lua_State *L, int arg, int class, const char *name) {
-  void *object = lua_touserdata(L, arg);
+void *cp_args_test_object (lua_State *L, int idx, int class) {
+  void *object = lua_touserdata(L, idx);
   const void *mt = NULL;
-  if (object != NULL && lua_getmetatable(L, arg)) {
+  if (object != NULL && lua_getmetatable(L, idx)) {
     mt = lua_topointer(L, -1);
     lua_pop(L, 1);
   }
-  if (mt == NULL || mt != cp_context(L)->class_mt[class])
+  return mt != NULL && mt == cp_context(L)->class_mt[class] ? object : NULL;
+}
+
+
+void *
+cp_args_check_object (lua_State *L, int arg, int class, const char *name) {
+  void *object = cp_args_test_object(L, arg, class);
+  if (object == NULL)
     cp_args_type_error(L, arg, name);
   return object;
 }

@@ -52,6 +52,9 @@ static inline void cp_args_check_callable (lua_State *L, int arg) {
     cp_args_check_call(L, arg);
 }
 
+/* The object of that class at 'idx', or NULL. [-0, +0, -] */
+void *cp_args_test_object (lua_State *L, int idx, int class);
+
 /* Argument 'arg', an object of that class; raise if it is none. [-0, +0, v] */
 void *
 cp_args_check_object (lua_State *L, int arg, int class, const char *name);

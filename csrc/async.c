@@ -514,7 +514,7 @@ static int go_on (lua_State *L, int status, lua_KContext k) {
   }
   if (ctx->refused) {
     ctx->refused = 0;
-    return luaL_error(L, "%s", lua_tostring(L, -1));
+    return cp_args_raise(L, lua_tostring(L, -1));
   }
   return outcome(L, (int)k);
 }
@@ -567,7 +567,7 @@ static int await_by_loop (lua_State *L, Context *ctx, int k) {
   lua_settop(L, 1);
   why = pump(L, s);
   if (why != NULL)
-    return luaL_error(L, "%s", why);
+    return cp_args_raise(L, why);
   return outcome(L, s != NULL ? k | WAIT_PROMISE : k);
 }
 
@@ -637,7 +637,7 @@ static int await (lua_State *L, int k) {
     int is_main = lua_pushthread(L);
     const char *why = refusal(L, ctx, is_main);
     if (why != NULL)
-      return luaL_error(L, "%s", why);
+      return cp_args_raise(L, why);
     lua_settop(L, 1);
     k |= enter_block(L);
     if (is_main)

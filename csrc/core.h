@@ -10,8 +10,8 @@
 **
 ** Layers, lowest first; each includes only what stands before it:
 **   core.h  node  queue  promise  timers  args  trace | host  wait  cancel
-**   resolve  reaction  combine  construct  async  group  line  job  clock
-**   module.c
+**   resolve  reaction  combine  construct  async  group  line  see  job
+**   clock  module.c
 ** Nothing left of the bar ever runs user code; it allocates only to make an
 ** object or an argument error.  Everything right of it may run anything.
 */

@@ -116,6 +116,32 @@ int cp_children (lua_State *L) {
 }
 
 
+int cp_group_push_children (lua_State *L, int idle) {
+  const Group *group;
+  int at = lua_gettop(L) + 1;
+  lua_Integer i;
+  lua_getiuservalue(L, idle, SLOT_SOURCE);
+  group = (const Group *)cp_args_test_object(L, at, CLASS_GROUP);
+  if (group == NULL) { /* cancelled meanwhile */
+    lua_newtable(L);
+    lua_replace(L, at);
+    return 1;
+  }
+  lua_getiuservalue(L, at, GROUP_LIST);
+  lua_newtable(L);
+  for (i = 1; i <= group->places; i++) {
+    if (lua_rawgeti(L, at + 1, i) == LUA_TUSERDATA) {
+      lua_getiuservalue(L, -1, SLOT_SOURCE);
+      lua_rawseti(L, at + 2, (lua_Integer)lua_rawlen(L, at + 2) + 1);
+    }
+    lua_pop(L, 1);
+  }
+  lua_replace(L, at);
+  lua_settop(L, at);
+  return 1;
+}
+
+
 /* Hooks may run jobs, in which children end, and spawn others. */
 int cp_askChildren (lua_State *L) {
   const Group *group = check_group(L);
@@ -157,6 +183,8 @@ int cp_idle_promise (lua_State *L) {
     lua_pushnil(L);
     cp_promise_settle(L, p, 3, STATE_FULFILLED);
   }
+  else
+    cp_node_set(L, 3, SLOT_SOURCE, 1); /* for who looks at it: see.c */
   return 1;
 }
 
@@ -172,6 +200,7 @@ static void end_idle (lua_State *L) {
     return;
   cp_node_clear(L, AT_WORK, GROUP_IDLE);
   p->flags |= FLAG_RESOLVED;
+  cp_node_clear(L, idx, SLOT_SOURCE);
   if (lua_getiuservalue(L, AT_WORK, GROUP_SHORT) == LUA_TNIL) {
     p->flags |= FLAG_EMPTY;
     cp_promise_settle(L, p, idx, STATE_FULFILLED);

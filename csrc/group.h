@@ -30,6 +30,10 @@ int cp_askChildren (lua_State *L);
    is called if it is cancelled. The one before is settled no more. */
 int cp_idle_promise (lua_State *L);
 
+/* Push a table of the promises of the children that a pending idle promise waits
+   for. [-0, +1, m] */
+int cp_group_push_children (lua_State *L, int idle);
+
 Outcome cp_run_child (lua_State *L, Promise *node, const Promise *source);
 
 #endif

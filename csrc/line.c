@@ -616,3 +616,47 @@ const luaL_Reg cp_event_methods[] = {
 };
 
 /* }================================================================ */
+
+
+/*
+** {================================================================
+** For people: see.h
+** =================================================================
+*/
+
+static void push_channel_text (lua_State *L, const Place *p) {
+  if (p->room == ENDLESS)
+    lua_pushliteral(L, "a channel without a limit");
+  else
+    lua_pushfstring(L, "a channel of capacity %I", (LUAI_UACINT)p->room);
+  if (p->held == 0)
+    lua_pushliteral(L, " that is empty");
+  else
+    lua_pushfstring(L, " that holds %I", (LUAI_UACINT)p->held);
+  lua_concat(L, 2);
+}
+
+
+int cp_line_push_text (lua_State *L, int idx) {
+  const Place *p;
+  if ((p = cp_args_test_object(L, idx, CLASS_SEMAPHORE)) != NULL)
+    lua_pushstring(
+      L, p->room > 0 ? "a semaphore" : "a semaphore without a free permit");
+  else if ((p = cp_args_test_object(L, idx, CLASS_CHANNEL)) != NULL)
+    push_channel_text(L, p);
+  else if ((p = cp_args_test_object(L, idx, CLASS_EVENT)) != NULL)
+    lua_pushstring(L, p->happened ? "an event" : "an event that is not set");
+  return p != NULL;
+}
+
+
+int cp_line_push_semaphore (lua_State *L, int idx) {
+  if (cp_args_test_object(L, idx, CLASS_PERMIT) == NULL)
+    return 0;
+  if (lua_getiuservalue(L, idx, 1) != LUA_TNIL)
+    return 1;
+  lua_pop(L, 1);
+  return 0;
+}
+
+/* }================================================================ */

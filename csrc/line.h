@@ -38,6 +38,14 @@ extern const luaL_Reg cp_permit_metamethods[];
    [-0, +0, -] */
 void cp_line_serve (lua_State *L, Context *ctx);
 
+/* If the value at 'idx' is a semaphore, channel or event, push what it is and how
+   it stands, as text for people. [-0, +(0|1), m] */
+int cp_line_push_text (lua_State *L, int idx);
+
+/* If the value at 'idx' is a permit that has not been given back, push its
+   semaphore. [-0, +(0|1), -] */
+int cp_line_push_semaphore (lua_State *L, int idx);
+
 int cp_ask_waiter (struct Walk *walk, Promise *p);
 
 #endif

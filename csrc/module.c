@@ -15,6 +15,7 @@
 #include "line.h"
 #include "reaction.h"
 #include "resolve.h"
+#include "see.h"
 #include "trace.h"
 #include "wait.h"
 
@@ -112,6 +113,10 @@ const luaL_Reg cp_functions[] = {
   {"onRejectionHandled", cp_onRejectionHandled},
   {"setShow", cp_setShow},
   {"hasText", cp_hasText},
+  {"addTraceback", cp_addTraceback},
+  {"look", cp_look},
+  {"where", cp_where},
+  {"calls", cp_calls},
   {"setOwn", cp_setOwn},
   {"setWake", cp_setWake},
   {"setLibraries", cp_setLibraries},

@@ -450,6 +450,54 @@ int cp_trace_text (lua_State *L) {
 }
 
 
+/* Push where a coroutine would start, whose function is at 'fn' on its stack. */
+static int push_start (lua_State *L, lua_State *from, int fn) {
+  lua_Debug ar;
+  if (lua_gettop(from) < fn || !lua_isfunction(from, fn))
+    return 0;
+  lua_pushvalue(from, fn);
+  lua_getinfo(from, ">S", &ar);
+  lua_pushfstring(L, "%s:%d", ar.short_src, ar.linedefined);
+  return 1;
+}
+
+
+#define BODY_FUNCTION                                                        \
+  3 /* where 'cp_async_body' finds the program's function */
+
+
+int cp_trace_where (lua_State *L, lua_State *from) {
+  const char *own = own_prefix(L, CONTEXT);
+  lua_Debug ar;
+  int level;
+  int own_file = 0;
+  if (!lua_checkstack(from, LUA_MINSTACK))
+    return 0;
+  if (!lua_getstack(from, 0, &ar))
+    return push_start(L, from, BODY_FUNCTION);
+  for (level = 0; lua_getstack(from, level, &ar); level++) {
+    Frame frame = look_at(L, from, &ar, own);
+    if (frame == FRAME_SHOW && ar.currentline > 0) {
+      lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+      lua_pushstring(L, ar.name);
+      return 2;
+    }
+    if (frame == FRAME_OWN) {
+      if (own_file != 0)
+        lua_pop(L, 1);
+      lua_pushstring(L, ar.source + strlen(own));
+      own_file = lua_gettop(L);
+    }
+  }
+  if (own_file == 0)
+    return 0;
+  lua_pushnil(L);
+  lua_pushnil(L);
+  lua_pushvalue(L, own_file);
+  return 3;
+}
+
+
 int cp_setOwn (lua_State *L) {
   size_t suffix;
   lua_Debug ar;
@@ -470,5 +518,29 @@ int cp_traceback (lua_State *L) {
   if (p->state != STATE_REJECTED)
     return 0;
   lua_getiuservalue(L, 1, SLOT_SOURCE);
+  return 1;
+}
+
+
+/* (reason, level): the traceback, as a message handler at that level sees it. */
+static void push_seen (lua_State *L, int reason, int level) {
+  push_newest(L, CONTEXT, reason);
+  if (is_handed(L, reason))
+    push_handed(L, CONTEXT, L, level);
+  else
+    cp_trace_push(L, CONTEXT, L, level);
+  lua_replace(L, reason + 1);
+  lua_settop(L, reason + 1);
+}
+
+
+int cp_addTraceback (lua_State *L) {
+  int level = (int)luaL_optinteger(L, 2, 1);
+  lua_settop(L, 1);
+  lua_pushnil(L);
+  push_seen(L, 1, level);
+  lua_getiuservalue(L, CONTEXT, CTX_SHOW);
+  lua_insert(L, 1);
+  lua_call(L, 2, 1);
   return 1;
 }

@@ -86,9 +86,17 @@ void cp_trace_restore (lua_State *L, Context *ctx, int idx);
    coroutine */
 int cp_trace_text (lua_State *L);
 
+/* Push, of the coroutine 'from', what 'where' returns: see see.h.
+   [-0, +n, m] */
+int cp_trace_where (lua_State *L, lua_State *from);
+
 /* setOwn(name): Lua files whose chunk names start as the caller's does, less
    its own name at the end, are left out. */
 int cp_setOwn (lua_State *L);
+
+/* addTraceback(reason[, level]): a message handler -> the reason as text, with the
+   traceback of where it was first thrown, which ends where it is now */
+int cp_addTraceback (lua_State *L);
 
 /* p:traceback() */
 int cp_traceback (lua_State *L);

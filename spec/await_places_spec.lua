@@ -865,7 +865,8 @@ describe("await on the main thread", function()
       end)
       assert.is_false(ok)
       assert.equal("spec/await_places_spec.lua:" .. here ..
-        ": promise still pending, nothing left to do", reason)
+        ": promise still pending, nothing left to do:\n" ..
+        "└─ a promise that nobody has settled", reason)
     end
     assert.is_true(fired)
     assert.is_true(is_consistent())

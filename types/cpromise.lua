@@ -56,6 +56,7 @@ local promise = {}
 ---@field cancel fun(handle: any)  the timer won't fire; no effect if it has
 ---@field inside fun(): boolean  whether one of the loop's callbacks is running
 ---@field poll? fun()  run the loop once, without waiting
+---@field interrupt? fun(fn: fun()): fun()  call `fn` on each Ctrl-C; returns a function that ends that
 
 
 -- Construction ---------------------------------------------------------------
@@ -454,6 +455,30 @@ function Promise.queueMicrotask(fn, ...) end
 ---@return any ...
 function Promise.run(fn, ...) end
 
+--- For the end of a script: run `fn(...)` as an async call, and the loop until
+--- nothing is left to do.
+---
+--- If the call fails, its reason is printed on standard error with the whole
+--- traceback, and the process ends with status 1. On a loop that can tell
+--- (luv), Ctrl-C cancels the call; when it has cleaned up, the process ends
+--- with status 130. A second Ctrl-C ends it at once, without cleaning up. Code
+--- that never comes back to the loop isn't interrupted.
+---
+--- Raises where `Promise.run` does. For a program that goes on after a
+--- failure, use that.
+---@param fn fun(...)
+---@param ... any
+function Promise.main(fn, ...) end
+
+--- A message handler like `debug.traceback`, which knows where the reason was
+--- first thrown: `xpcall(Promise.run, Promise.traceback, main)` returns false
+--- and the reason as text with a traceback that spans awaits. Tables are shown
+--- by `__tostring`, or else by their fields.
+---@param reason any
+---@param level? integer  where the last part of the traceback starts (1: who raised)
+---@return string
+function Promise.traceback(reason, level) end
+
 --- Use this loop from now on; nil: find one. Delays and timeouts that wait move
 --- to it, and keep the time that is left to them. Raises, naming the function
 --- that is missing, for what is no loop.
@@ -733,5 +758,44 @@ function Promise.onUnhandledRejection(hook) end
 ---@param hook? fun(reason: any, promise: Promise, traceback: string?)
 ---@return function? previous
 function Promise.onRejectionHandled(hook) end
+
+
+-- Seeing ---------------------------------------------------------------------
+
+--- Somebody who waits, and below it what that waits for.
+---@class cpromise.Waiting
+---@field label string  what it is, for people
+---@field promise Promise?
+---@field where string?  of a suspended async call: `file:line` of its `await`
+---@field waits cpromise.Waiting[]
+
+--- What is known of a promise: what it waits for if it is pending, or its
+--- outcome.
+---@class cpromise.Inspection: cpromise.Waiting
+---@field state "pending"|"fulfilled"|"rejected"
+---@field values table?  of a fulfilled one, with `n`
+---@field reason any?  of a rejected one
+---@field traceback string?
+
+--- Print all suspended async calls as a tree of who waits for what, each with
+--- its line, to an open file, or else to standard error. May be called
+--- anywhere, also in a signal handler of the loop. It runs no code of the
+--- program's. It looks at every object that the program can reach, so it
+--- takes about as long as a full collection of garbage, and some memory.
+--- Raises if `file` is not an open file.
+---@param file? file*
+function Promise.dump(file) end
+
+--- The same as tables: the calls that nobody waits for, and below each what it
+--- waits for.
+---@return cpromise.Waiting[]
+---@nodiscard
+function Promise.pending() end
+
+--- What is known of a promise. Raises if it is none.
+---@param p Promise
+---@return cpromise.Inspection
+---@nodiscard
+function Promise.inspect(p) end
 
 return Promise

@@ -3,6 +3,7 @@
 local check = require "cpromise.check"
 local core = require "cpromise.core"
 local iterable = require "cpromise.iterable"
+local see = require "cpromise.see"
 
 -- The state of a generic `for`, and its closing value.
 local Completion = {}
@@ -120,7 +121,7 @@ local function change_of(completion)
   local changed = completion.changed
   if not changed or changed:status() ~= "pending" then
     changed, completion.notify = core.withResolvers()
-    completion.changed = changed
+    completion.changed = see.stand_for(changed, completion.promises)
   end
   return changed
 end

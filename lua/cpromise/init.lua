@@ -4,10 +4,12 @@
 local asCompleted = require "cpromise.as_completed"
 local core = require "cpromise.core"
 local loop = require "cpromise.loop"
+local main = require "cpromise.main"
 local map = require "cpromise.map"
 local promisify = require "cpromise.promisify"
 local retry = require "cpromise.retry"
 local scope = require "cpromise.scope"
+local see = require "cpromise.see"
 local semaphore = require "cpromise.semaphore"
 local time = require "cpromise.time"
 
@@ -50,6 +52,7 @@ local Promise = {
   drain = core.drain,
   queueMicrotask = core.queueMicrotask,
   run = loop.run,
+  main = main,
   setLoop = loop.set,
   loop = loop.get,
 
@@ -66,6 +69,11 @@ local Promise = {
 
   onUnhandledRejection = core.onUnhandledRejection,
   onRejectionHandled = core.onRejectionHandled,
+
+  traceback = core.addTraceback,
+  pending = see.pending,
+  dump = see.dump,
+  inspect = see.inspect,
 }
 
 local function add(parts, n, singular, plural)

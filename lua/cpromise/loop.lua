@@ -19,6 +19,9 @@
 ---   `loop.call`.
 --- * `cancel(handle)`: the timer won't fire; without effect if it has.
 --- * `inside()`: whether one of the loop's callbacks is running.
+--- * `interrupt(fn)`, if the loop can tell: call `fn()` on each Ctrl-C
+---   (SIGINT) from now on, which doesn't keep the loop alive. Returns a
+---   function that ends that.
 --- * `poll()`, if the loop needs it: run the loop once without waiting. It is
 ---   called when a run ends because its promise has settled, though the loop
 ---   may have work left: so handles that are being closed get closed.
@@ -67,6 +70,7 @@
 
 local check = require "cpromise.check"
 local core = require "cpromise.core"
+local see = require "cpromise.see"
 
 local loop = {}
 
@@ -159,8 +163,11 @@ function loop.call(fn)
   if not ok then core.report(reason) end
 end
 
--- Why the loop can't be run here, or nil.
-local function refusal(what, current)
+--- Why the loop can't be run here, or nil.
+---@param what string  who wants to
+---@param current cpromise.Loop?
+---@return string?
+function loop.refusal(what, current)
   if core.inside() then
     return what .. " can't be called in a handler, an async function or " ..
       "an executor: what called that runs the loop"
@@ -195,11 +202,14 @@ end
 ---@return string?  why it can't
 function loop.pump(promise)
   local current = loop.load()
-  local why = refusal("await on the main thread", current)
+  local why = loop.refusal("await on the main thread", current)
   if why then return why end
-  return run_until(current, function()
+  local function has_settled()
     return not core.is(promise) or promise:status() ~= "pending"
-  end)
+  end
+  why = run_until(current, has_settled)
+  if why or has_settled() then return why end
+  return see.why_pending(promise)
 end
 
 --- Run jobs and the loop until nothing is left to do; or, given a function,
@@ -210,10 +220,15 @@ function loop.run(...)
     check.fail(1, "run", check.expected("callable", (...)))
   end
   local current = loop.load()
-  local why = refusal("Promise.run", current)
+  local why = loop.refusal("Promise.run", current)
   if why then error(why, 2) end
   if given then return core.awaitLoop(core.spawn(...)) end
   run_until(current, never)
+end
+
+--- The same where one may: run until nothing is left to do.
+function loop.run_out()
+  run_until(loop.load(), never)
 end
 
 local libraries = {}

@@ -132,6 +132,12 @@ local function prepare()
       trial.thenable(true), trial.foreign(), q, n = 8}
   end
 
+  -- 'main' ends the process of a program that fails, and says why.
+  -- luacheck: push ignore 122
+  os.exit = function() error("not enough memory", 0) end
+  io.stderr = {write = function() end, flush = function() end}
+  -- luacheck: pop
+
   -- A loop that needs memory when it is woken. The hook needs none, or the
   -- report of its failure would go to standard error.
   trial.woken, trial.reported = 0, 0
@@ -619,6 +625,26 @@ local function prepare()
     function()
       -- Half of what was left for later happens now.
       for i = 1, n_settlers, 2 do settlers[i](i, i) end
+    end,
+    function()
+      local event = Promise.event()
+      local waiting = keep(Promise.spawn(function()
+        await(Promise.all {event:wait()})
+      end))
+      later(function() event:set() end)
+      assert(Promise.inspect(waiting))
+      assert(#Promise.pending() > 0)
+      assert(Promise.traceback {code = 1}:find "code")
+      Promise.dump() -- to a table that forgets it
+      local receiving = keep(Promise.channel():receive())
+      later(function() receiving:cancel() end)
+      local ok, reason = pcall(await, receiving)
+      assert(not ok and reason:find "promise still pending" or
+        trial.is_short(reason), reason)
+    end,
+    function()
+      local results = {pcall(Promise.main, function() end)}
+      assert(results[1] or trial.is_short(results[2]), results[2])
     end,
   }
   for i = 1, #trial.steps do trial.errors[i] = false end

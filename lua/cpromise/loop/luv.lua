@@ -123,6 +123,16 @@ function luv.cancel(armed)
   release(armed)
 end
 
+function luv.interrupt(fn)
+  local handle = uv.new_signal()
+  handle:unref()
+  handle:start("sigint", function() call(fn) end)
+  return function()
+    handle:close()
+    luv.poll() -- or it is still being closed when the program ends
+  end
+end
+
 function luv.inside()
   return uv.loop_mode() ~= nil
 end

@@ -1,0 +1,246 @@
+--- What waits for what, for a program that hangs: as a tree of tables, and
+--- drawn as text.
+---
+--- Nothing here runs code of the program's, so it can be called anywhere.
+
+local check = require "cpromise.check"
+local core = require "cpromise.core"
+
+local see = {}
+
+-- So much is drawn of what one promise waits for.
+local LEVELS = 40
+local LINES = 100
+
+---@class cpromise.Waiting  somebody who waits
+---@field label string  what it is
+---@field promise Promise?
+---@field where string?  an async call: file:line where it waits
+---@field waits cpromise.Waiting[]  for what it waits
+
+-- Promises of the library's own that wait for others behind the back of the
+-- core, with those.
+local stands_for = setmetatable({}, {__mode = "k"})
+
+--- Note that a promise which is settled by hand waits for something.
+---@param promise Promise
+---@param sources table  promises
+---@return Promise promise
+function see.stand_for(promise, sources)
+  stands_for[promise] = sources
+  return promise
+end
+
+-- Labels
+
+local function of_call(co)
+  local where, name, own = core.where(co)
+  if own then
+    local file = own:match "([%w_]+)%.lua$" or "?"
+    return "Promise." .. file:gsub("_(%l)", string.upper)
+  elseif not where then
+    return "an async call"
+  end
+  return "an async call at " .. where ..
+    (name and (" in function '%s'"):format(name) or ""), where
+end
+
+local function of_delay(due)
+  local ok, now = pcall(core.now)
+  if not ok then return "a delay" end
+  return ("a delay, due in %.3g seconds"):format(math.max(0, due - now))
+end
+
+local function of_aggregate(name, n)
+  return ("Promise.%s, %d to come"):format(name, n)
+end
+
+-- A place with lines, and what somebody wants there.
+local function of_wait(kind, place)
+  local _, _, text = core.look(place)
+  if kind == "send" then return "send to " .. text end
+  if text:find "^a channel" then return "receive from " .. text end
+  if text:find "^a semaphore" then return "acquire from " .. text end
+  return "wait for " .. text
+end
+
+local labels = {
+  promise = "a promise that nobody has settled",
+  thenable = "a promise that follows a thenable",
+  fulfilled = "a promise that has been fulfilled",
+  rejected = "a promise that has been rejected",
+}
+
+-- What it is; where it waits, if it is a call; for what it waits.
+local function look(v)
+  local kind, sources, more = core.look(v)
+  if kind == "call" then
+    local label, where = of_call(more)
+    return label, where, sources
+  elseif kind == "delay" then
+    return of_delay(more), nil, sources
+  elseif kind == "wait" or kind == "send" then
+    return of_wait(kind, sources[1]), nil, sources
+  elseif math.type(more) then
+    return of_aggregate(kind, more), nil, sources
+  elseif kind == "place" then
+    return more, nil, sources
+  end
+  return labels[kind] or kind, nil, sources
+end
+
+-- For what promises of the library's own wait, in their place.
+local function expand(sources, list)
+  for _, source in ipairs(sources) do
+    local kind, children = core.look(source)
+    local others = kind == "group" and children or stands_for[source]
+    for _, promise in pairs(others or {}) do list[#list + 1] = promise end
+    if not others then list[#list + 1] = source end
+  end
+  return list
+end
+
+-- Trees
+
+local Forest = {}
+Forest.__index = Forest
+
+-- `permits` are pairs of a semaphore and a coroutine that has one of it.
+local function new_forest(permits)
+  return setmetatable({nodes = {}, around = {}, permits = permits}, Forest)
+end
+
+-- Who has a permit in a local variable.
+function Forest:holders(semaphore, waits)
+  for _, permit in ipairs(self.permits) do
+    if rawequal(permit[1], semaphore) then
+      local where = core.where(permit[2])
+      waits[#waits + 1] =
+        {label = "held at " .. (where or "?"), where = where, waits = {}}
+    end
+  end
+end
+
+-- The tree of one promise. What is drawn already is not drawn again.
+function Forest:node(v, level)
+  local label, where, sources = look(v)
+  local node = {label = label, where = where, promise = v, waits = {}}
+  if self.around[v] then
+    node.label = label .. ": a cycle, it is above"
+    return node
+  elseif self.nodes[v] then
+    if #self.nodes[v].waits > 0 then node.label = label .. ": see above" end
+    return node
+  end
+  self.nodes[v], self.around[v] = node, true
+  local kind = core.look(v)
+  if kind == "wait" or kind == "send" then
+    self:holders(sources[1], node.waits)
+  elseif level >= LEVELS and #sources > 0 then
+    node.waits[1] = {label = "...", waits = {}}
+  else
+    for i, source in ipairs(expand(sources, {})) do
+      node.waits[i] = self:node(source, level + 1)
+    end
+  end
+  self.around[v] = nil
+  return node
+end
+
+-- Lines below a node, behind the bars of those above it.
+local function draw(nodes, bars, lines, limit)
+  for i, node in ipairs(nodes) do
+    local is_last = i == #nodes
+    if #lines >= limit then
+      if #lines == limit then lines[limit + 1] = bars .. "..." end
+      return
+    end
+    lines[#lines + 1] = bars .. (is_last and "└─ " or "├─ ") .. node.label
+    draw(node.waits, bars .. (is_last and "   " or "│  "), lines, limit)
+  end
+end
+
+--- Why a promise can't settle any more, for the error that says so.
+---@param promise Promise
+---@return string
+function see.why_pending(promise)
+  local ok, _, permits = pcall(core.calls)
+  local forest = new_forest(ok and permits or {})
+  local lines = {"promise still pending, nothing left to do:"}
+  local nodes = expand({promise}, {})
+  for i, source in ipairs(nodes) do nodes[i] = forest:node(source, 1) end
+  draw(nodes, "", lines, LINES)
+  return table.concat(lines, "\n")
+end
+
+-- What any of these waits for, directly or not.
+local function awaited_by(calls)
+  local awaited, list = {}, {}
+  local function add(v)
+    local _, sources = core.look(v)
+    for _, source in ipairs(expand(sources or {}, {})) do
+      if not awaited[source] then
+        awaited[source] = true
+        list[#list + 1] = source
+      end
+    end
+  end
+  for _, call in ipairs(calls) do add(call) end
+  while #list > 0 do add(table.remove(list)) end
+  return awaited
+end
+
+--- All suspended async calls, each below those that wait for it. It looks at
+--- every object of the program.
+---@return cpromise.Waiting[]
+function see.pending()
+  local calls, permits = core.calls()
+  local awaited, forest, roots = awaited_by(calls), new_forest(permits), {}
+  for _, is_root in ipairs {true, false} do -- then what is in circles
+    for _, call in ipairs(calls) do
+      if not forest.nodes[call] and (not awaited[call] or not is_root) then
+        roots[#roots + 1] = forest:node(call, 1)
+      end
+    end
+  end
+  return roots
+end
+
+--- The same as text, to an open file, or else to standard error.
+---@param file file*?
+function see.dump(file)
+  if file ~= nil and io.type(file) ~= "file" then
+    check.fail(1, "dump", check.expected("open file", file))
+  end
+  local ok, roots = pcall(see.pending)
+  local lines = {"cpromise: async calls that wait, and for what"}
+  if not ok then
+    lines[1] = "cpromise: " .. tostring(roots)
+  elseif #roots == 0 then
+    lines[1] = "cpromise: no async call waits"
+  else
+    draw(roots, "", lines, math.huge)
+  end
+  file = file or io.stderr
+  file:write(table.concat(lines, "\n"), "\n")
+  file:flush()
+end
+
+--- What is known of a promise, as a table.
+---@param promise Promise
+function see.inspect(promise)
+  if not core.is(promise) then
+    check.fail(1, "inspect", check.expected("promise", promise))
+  end
+  local node = new_forest({}):node(promise, 1)
+  local outcome = table.pack(promise:status())
+  node.state = outcome[1]
+  if node.state == "rejected" then
+    node.reason, node.traceback = outcome[2], promise:traceback()
+  elseif node.state == "fulfilled" then
+    node.values = table.pack(table.unpack(outcome, 2, outcome.n))
+  end
+  return node
+end
+
+return see
