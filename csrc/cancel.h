@@ -25,9 +25,9 @@
 ** The reason stands in a *carrier*, a rejected promise that is made before the
 ** walk. What is marked keeps the carrier: where its handler stood, an aggregate
 ** and a call in SOURCE. A 'finally' has no room for it. It needs it only if what
-** it waits for fulfils though it was asked, and only a call does that: so a
-** call keeps the carrier when it fulfils (FLAG_CARRIER), and so does what
-** follows for one.
+** it waits for fulfils though it was asked, and only a call does that, and a
+** 'select' that has chosen: so these keep the carrier when they fulfil
+** (FLAG_CARRIER), and so does what follows for a call.
 **
 ** During the walk no code of the program's runs and nothing is allocated, and
 ** there is no recursion. Each promise that is asked is waited for by one alone,

@@ -998,11 +998,11 @@ return {
 
   -- cancel.c, combine.c: aggregates and select
   {"cancel: an aggregate has no reason", "cancel.c",
-    "  if (mark(w, p))\n    give_carrier(w, SLOT_SOURCE);\n  take_elements",
-    "  mark(w, p);\n  take_elements", specs = "cancel"},
+    "  if (mark(w, p))\n    give_carrier(w, SLOT_SOURCE);\n  else if",
+    "  mark(w, p);\n  if", specs = "cancel"},
   {"cancel: an aggregate takes the reason of a second request", "cancel.c",
-    "  if (mark(w, p))\n    give_carrier(w, SLOT_SOURCE);\n  take_elements",
-    "  mark(w, p);\n  give_carrier(w, SLOT_SOURCE);\n  take_elements",
+    "  if (mark(w, p))\n    give_carrier(w, SLOT_SOURCE);\n  else if",
+    "  mark(w, p);\n  give_carrier(w, SLOT_SOURCE);\n  if",
     specs = "cancel"},
   {"cancel: elements are not asked", "cancel.c",
     "  take_elements(w, p);\n  if (p->n == 0)", "  if (p->n == 0)",
