@@ -620,8 +620,7 @@ static int await (lua_State *L, int k) {
     if (why != NULL)
       return luaL_error(L, "%s", why);
     lua_settop(L, 1);
-    if (ctx->driven != L)
-      k |= enter_block(L);
+    k |= enter_block(L);
     if (is_main)
       return await_by_loop(L, ctx, k);
   }

@@ -299,10 +299,8 @@ int cp_ask_finally_done (Walk *w, Promise *p) {
 
 /* Whether the call is under the request of this very walk: it has come to an
    'await', from where that goes up. */
-static int is_asked_already (const Walk *w, const Promise *p) {
+static int is_asked_already (const Walk *w) {
   int is;
-  if (!(p->flags & FLAG_CARRIER))
-    return 0;
   lua_getiuservalue(w->L, PROMISE(w), SLOT_SOURCE);
   is = lua_rawequal(w->L, -1, place_of(w, w->own));
   lua_pop(w->L, 1);
@@ -312,7 +310,7 @@ static int is_asked_already (const Walk *w, const Promise *p) {
 
 /* Note a request to a call, if none is undelivered but one from inside. */
 static void ask_to_raise (Walk *w, Promise *p) {
-  if (p->flags & FLAG_INTERRUPTED && !is_asked_already(w, p))
+  if (p->flags & FLAG_INTERRUPTED && !is_asked_already(w))
     p->flags &= (unsigned short)~(FLAG_INTERRUPTED | FLAG_CANCELLED);
   if (mark(w, p)) {
     p->flags |= FLAG_CARRIER;
@@ -842,7 +840,7 @@ int cp_interrupt (lua_State *L) {
   else
     lua_pushnil(L);
   run_cancel(L, p);
-  if (is_free && p->state == STATE_PENDING && p->flags & FLAG_CANCELLED)
+  if (is_free)
     p->flags |= FLAG_INTERRUPTED;
   lua_settop(L, before);
   lua_pushboolean(L, is_news);

@@ -209,6 +209,7 @@ follow_promise (lua_State *L, Promise *p, int idx, int target) {
 static Outcome
 follow_thenable (lua_State *L, Promise *p, int idx, int first) {
   int method = lua_gettop(L);
+  int ok;
   if (!(p->flags & FLAG_CARRIER)) {
     cp_node_set(L, idx, SLOT_VALUE, first);
     return lock_in(L, p, idx, KIND_THENABLE);
@@ -216,15 +217,14 @@ follow_thenable (lua_State *L, Promise *p, int idx, int first) {
   lua_pushcfunction(L, cp_resolve_pack);
   lua_pushvalue(L, first);
   lua_getiuservalue(L, idx, SLOT_SOURCE);
-  if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
-    if (p->state != STATE_PENDING)
-      return LEFT;
+  ok = lua_pcall(L, 2, 1, 0) == LUA_OK;
+  if (p->state != STATE_PENDING)
+    return LEFT;
+  if (!ok) {
     cp_node_clear(L, idx, SLOT_SOURCE);
     cp_promise_settle(L, p, idx, STATE_REJECTED);
     return SETTLED;
   }
-  if (p->state != STATE_PENDING)
-    return LEFT;
   lua_setiuservalue(L, idx, SLOT_VALUE);
   lua_settop(L, method);
   return lock_in(L, p, idx, KIND_THENABLE);
