@@ -590,10 +590,21 @@ int cp_on_cancel_function (lua_State *L) {
 ** =================================================================
 */
 
+int cp_cancel_has_room (lua_State *L) {
+  return lua_checkstack(L, WALK_ROOM);
+}
+
+
+void cp_cancel_need_room (lua_State *L) {
+  if (!cp_cancel_has_room(L)) {
+    lua_getiuservalue(L, CONTEXT, CTX_NO_MEMORY);
+    lua_error(L);
+  }
+}
+
+
 /* Begin a walk with the carriers at 'own' and 'carrier'. [-0, +WALK_WORK, -] */
-static int begin (Walk *w, lua_State *L, int own, int carrier) {
-  if (!lua_checkstack(L, WALK_WORK + LUA_MINSTACK))
-    return 0;
+static void begin (Walk *w, lua_State *L, int own, int carrier) {
   w->L = L;
   w->ctx = cp_context(L);
   w->start = NULL;
@@ -603,7 +614,6 @@ static int begin (Walk *w, lua_State *L, int own, int carrier) {
   lua_pushvalue(L, own);
   lua_pushvalue(L, carrier);
   lua_settop(L, PROMISE(w));
-  return 1;
 }
 
 
@@ -642,15 +652,13 @@ static void finish (const Walk *w) {
 }
 
 
-int cp_cancel_from (lua_State *L, Promise *p, int idx, int carrier) {
+void cp_cancel_from (lua_State *L, Promise *p, int idx, int carrier) {
   Walk w;
-  if (!begin(&w, L, carrier, carrier))
-    return 0;
+  begin(&w, L, carrier, carrier);
   w.start = p;
   lua_copy(L, idx, PROMISE(&w));
   walk(&w, p);
   finish(&w);
-  return 1;
 }
 
 
@@ -658,8 +666,9 @@ int cp_cancel_child (lua_State *L, int idx, int carrier) {
   Walk w;
   Promise *p = cp_node_at(L, idx);
   int told;
-  if (p->state != STATE_PENDING || !begin(&w, L, carrier, carrier))
+  if (p->state != STATE_PENDING)
     return 0;
+  begin(&w, L, carrier, carrier);
   w.start = p;
   lua_copy(L, idx, PROMISE(&w));
   walk(&w, p);
@@ -675,27 +684,23 @@ int cp_cancel_child (lua_State *L, int idx, int carrier) {
 }
 
 
-int cp_cancel_element (lua_State *L, Promise *p, int node, int carrier) {
+void cp_cancel_element (lua_State *L, Promise *p, int node, int carrier) {
   Walk w;
-  if (!begin(&w, L, carrier, carrier))
-    return 0;
+  begin(&w, L, carrier, carrier);
   take_element(&w, p, place_of(&w, WALK_FIRST), node);
   walk(&w, next_element(&w));
   finish(&w);
-  return 1;
 }
 
 
-int cp_cancel_elements (lua_State *L, Promise *p, int idx, int carrier) {
+void cp_cancel_elements (lua_State *L, Promise *p, int idx, int carrier) {
   Walk w;
-  if (!begin(&w, L, carrier, carrier))
-    return 0;
+  begin(&w, L, carrier, carrier);
   w.start = p;
   lua_copy(L, idx, PROMISE(&w));
   take_elements(&w, p);
   walk(&w, next_element(&w));
   finish(&w);
-  return 1;
 }
 
 /* }================================================================ */
@@ -775,11 +780,9 @@ static void push_cancellation (lua_State *L, int idx) {
 static int run_cancel (lua_State *L, Promise *p) {
   Walk w;
   int told = 0;
-  if (!begin(&w, L, CALL_OWN, CALL_CARRIER)) {
-    lua_getiuservalue(L, CONTEXT, CTX_NO_MEMORY);
-    return lua_error(L);
-  }
+  cp_cancel_need_room(L);
   if (p->state == STATE_PENDING) {
+    begin(&w, L, CALL_OWN, CALL_CARRIER);
     w.start = p;
     lua_copy(L, CALLED, PROMISE(&w));
     walk(&w, p);

@@ -269,6 +269,10 @@ static int push_choice (lua_State *L, const Promise *node) {
 static void choose (lua_State *L, const Promise *node, Promise *aggregate) {
   int choice = lua_gettop(L) + 1;
   int is_known = push_choice(L, node);
+  if (is_known && !cp_cancel_has_room(L)) {
+    lua_getiuservalue(L, CONTEXT, CTX_NO_MEMORY);
+    is_known = 0;
+  }
   if (!is_known)
     lua_copy(L, -1, choice);
   if (!is_known) { /* out of memory */
@@ -382,10 +386,12 @@ static void ask_element (lua_State *L, Promise *aggregate) {
 }
 
 
-/* Let the node on the top react to the element below it. [-2, +0, -] */
+/* Let the node on the top react to the element below it. [-2, +0, v] */
 static void link_element (lua_State *L, Promise *node, int plain) {
   Context *ctx = cp_context(L);
   Promise *aggregate = cp_node_at(L, TAKE_AGGREGATE);
+  if (aggregate->flags & FLAG_CANCELLED)
+    cp_cancel_need_room(L);
   aggregate->n++;
   if (plain) {
     node->flags |= FLAG_PLAIN;

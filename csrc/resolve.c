@@ -286,6 +286,8 @@ Outcome cp_resolve_asked (lua_State *L, Promise *p, int idx, int n) {
   p->flags &= (unsigned short)~FLAG_DIVERTED;
   if (cp_promise_test(L, cp_context(L), first) == NULL)
     cp_promise_copy(L, p, idx, carrier);
+  else if (!cp_cancel_has_room(L))
+    cp_promise_refuse(L, p, idx, CTX_NO_MEMORY);
   else if ((outcome = follow_promise(L, p, idx, first)) == LEFT) {
     cp_node_set(L, idx, SLOT_VALUE, carrier);
     cp_cancel_from(L, p, idx, carrier);
