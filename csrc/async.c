@@ -69,7 +69,9 @@ ask_now (lua_State *L, Promise *p, int idx, lua_State *co, int source) {
   lua_xmove(co, L, 1);
   lua_setiuservalue(L, idx, SLOT_VALUE); /* not there yet, if it starts */
   lua_getiuservalue(L, idx, SLOT_SOURCE);
-  if (!cp_cancel_from(L, p, idx, place + 1)) {
+  if (cp_cancel_has_room(L))
+    cp_cancel_from(L, p, idx, place + 1);
+  else {
     cp_wait_leave(L, cp_node_at(L, source), source, place);
     cp_wait_set_awaited(L, co);
     cp_queue_push(L, cp_context(L), p, idx);

@@ -299,10 +299,8 @@ int cp_ask_finally_done (Walk *w, Promise *p) {
 
 /* Whether the call is under the request of this very walk: it has come to an
    'await', from where that goes up. */
-static int is_asked_already (const Walk *w, const Promise *p) {
+static int is_asked_already (const Walk *w) {
   int is;
-  if (!(p->flags & FLAG_CARRIER))
-    return 0;
   lua_getiuservalue(w->L, PROMISE(w), SLOT_SOURCE);
   is = lua_rawequal(w->L, -1, place_of(w, w->own));
   lua_pop(w->L, 1);
@@ -312,7 +310,7 @@ static int is_asked_already (const Walk *w, const Promise *p) {
 
 /* Note a request to a call, if none is undelivered but one from inside. */
 static void ask_to_raise (Walk *w, Promise *p) {
-  if (p->flags & FLAG_INTERRUPTED && !is_asked_already(w, p))
+  if (p->flags & FLAG_INTERRUPTED && !is_asked_already(w))
     p->flags &= (unsigned short)~(FLAG_INTERRUPTED | FLAG_CANCELLED);
   if (mark(w, p)) {
     p->flags |= FLAG_CARRIER;
@@ -461,9 +459,26 @@ static void take_elements (Walk *w, Promise *p) {
 }
 
 
+/* What 'select' has chosen, a fulfilment, keeps the carrier for a 'finally'. */
+static void keep_carrier (const Walk *w) {
+  lua_State *L = w->L;
+  int choice = lua_gettop(L) + 1;
+  Promise *s;
+  lua_getiuservalue(L, PROMISE(w), SLOT_SOURCE);
+  s = cp_node_at(L, choice);
+  if (s->state == STATE_FULFILLED) {
+    s->flags |= FLAG_CARRIER;
+    cp_node_set(L, choice, SLOT_SOURCE, place_of(w, w->own));
+  }
+  lua_pop(L, 1);
+}
+
+
 int cp_ask_aggregate (Walk *w, Promise *p) {
   if (mark(w, p))
     give_carrier(w, SLOT_SOURCE);
+  else if (p->flags & FLAG_DIVERTED)
+    keep_carrier(w);
   take_elements(w, p);
   if (p->n == 0)
     cp_cancel_end_aggregate(w->L, p, PROMISE(w));
@@ -487,8 +502,15 @@ static Promise *next_element (const Walk *w) {
 
 
 void cp_cancel_end_aggregate (lua_State *L, Promise *p, int idx) {
+  int outcome = lua_gettop(L) + 1;
   lua_getiuservalue(L, idx, SLOT_SOURCE);
-  cp_promise_copy(L, p, idx, lua_gettop(L));
+  cp_promise_copy(L, p, idx, outcome);
+  if (p->state == STATE_FULFILLED && /* see keep_carrier */
+      cp_node_at(L, outcome)->flags & FLAG_CARRIER) {
+    p->flags |= FLAG_CARRIER;
+    lua_getiuservalue(L, outcome, SLOT_SOURCE);
+    lua_setiuservalue(L, idx, SLOT_SOURCE);
+  }
   lua_pop(L, 1);
   cp_promise_announce(L, p, idx);
 }
@@ -568,10 +590,21 @@ int cp_on_cancel_function (lua_State *L) {
 ** =================================================================
 */
 
+int cp_cancel_has_room (lua_State *L) {
+  return lua_checkstack(L, WALK_ROOM);
+}
+
+
+void cp_cancel_need_room (lua_State *L) {
+  if (!cp_cancel_has_room(L)) {
+    lua_getiuservalue(L, CONTEXT, CTX_NO_MEMORY);
+    lua_error(L);
+  }
+}
+
+
 /* Begin a walk with the carriers at 'own' and 'carrier'. [-0, +WALK_WORK, -] */
-static int begin (Walk *w, lua_State *L, int own, int carrier) {
-  if (!lua_checkstack(L, WALK_WORK + LUA_MINSTACK))
-    return 0;
+static void begin (Walk *w, lua_State *L, int own, int carrier) {
   w->L = L;
   w->ctx = cp_context(L);
   w->start = NULL;
@@ -581,7 +614,6 @@ static int begin (Walk *w, lua_State *L, int own, int carrier) {
   lua_pushvalue(L, own);
   lua_pushvalue(L, carrier);
   lua_settop(L, PROMISE(w));
-  return 1;
 }
 
 
@@ -620,15 +652,13 @@ static void finish (const Walk *w) {
 }
 
 
-int cp_cancel_from (lua_State *L, Promise *p, int idx, int carrier) {
+void cp_cancel_from (lua_State *L, Promise *p, int idx, int carrier) {
   Walk w;
-  if (!begin(&w, L, carrier, carrier))
-    return 0;
+  begin(&w, L, carrier, carrier);
   w.start = p;
   lua_copy(L, idx, PROMISE(&w));
   walk(&w, p);
   finish(&w);
-  return 1;
 }
 
 
@@ -636,8 +666,9 @@ int cp_cancel_child (lua_State *L, int idx, int carrier) {
   Walk w;
   Promise *p = cp_node_at(L, idx);
   int told;
-  if (p->state != STATE_PENDING || !begin(&w, L, carrier, carrier))
+  if (p->state != STATE_PENDING)
     return 0;
+  begin(&w, L, carrier, carrier);
   w.start = p;
   lua_copy(L, idx, PROMISE(&w));
   walk(&w, p);
@@ -653,27 +684,23 @@ int cp_cancel_child (lua_State *L, int idx, int carrier) {
 }
 
 
-int cp_cancel_element (lua_State *L, Promise *p, int node, int carrier) {
+void cp_cancel_element (lua_State *L, Promise *p, int node, int carrier) {
   Walk w;
-  if (!begin(&w, L, carrier, carrier))
-    return 0;
+  begin(&w, L, carrier, carrier);
   take_element(&w, p, place_of(&w, WALK_FIRST), node);
   walk(&w, next_element(&w));
   finish(&w);
-  return 1;
 }
 
 
-int cp_cancel_elements (lua_State *L, Promise *p, int idx, int carrier) {
+void cp_cancel_elements (lua_State *L, Promise *p, int idx, int carrier) {
   Walk w;
-  if (!begin(&w, L, carrier, carrier))
-    return 0;
+  begin(&w, L, carrier, carrier);
   w.start = p;
   lua_copy(L, idx, PROMISE(&w));
   take_elements(&w, p);
   walk(&w, next_element(&w));
   finish(&w);
-  return 1;
 }
 
 /* }================================================================ */
@@ -753,11 +780,9 @@ static void push_cancellation (lua_State *L, int idx) {
 static int run_cancel (lua_State *L, Promise *p) {
   Walk w;
   int told = 0;
-  if (!begin(&w, L, CALL_OWN, CALL_CARRIER)) {
-    lua_getiuservalue(L, CONTEXT, CTX_NO_MEMORY);
-    return lua_error(L);
-  }
+  cp_cancel_need_room(L);
   if (p->state == STATE_PENDING) {
+    begin(&w, L, CALL_OWN, CALL_CARRIER);
     w.start = p;
     lua_copy(L, CALLED, PROMISE(&w));
     walk(&w, p);
@@ -818,7 +843,7 @@ int cp_interrupt (lua_State *L) {
   else
     lua_pushnil(L);
   run_cancel(L, p);
-  if (is_free && p->state == STATE_PENDING && p->flags & FLAG_CANCELLED)
+  if (is_free)
     p->flags |= FLAG_INTERRUPTED;
   lua_settop(L, before);
   lua_pushboolean(L, is_news);

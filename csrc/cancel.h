@@ -25,9 +25,9 @@
 ** The reason stands in a *carrier*, a rejected promise that is made before the
 ** walk. What is marked keeps the carrier: where its handler stood, an aggregate
 ** and a call in SOURCE. A 'finally' has no room for it. It needs it only if what
-** it waits for fulfils though it was asked, and only a call does that: so a
-** call keeps the carrier when it fulfils (FLAG_CARRIER), and so does what
-** follows for one.
+** it waits for fulfils though it was asked, and only a call does that, and a
+** 'select' that has chosen: so these keep the carrier when they fulfil
+** (FLAG_CARRIER), and so does what follows for a call.
 **
 ** During the walk no code of the program's runs and nothing is allocated, and
 ** there is no recursion. Each promise that is asked is waited for by one alone,
@@ -65,6 +65,9 @@ enum {
   WALK_WORK
 };
 
+/* So much stack a walk takes, and what is pushed for it. */
+#define WALK_ROOM (WALK_WORK + LUA_MINSTACK + 4)
+
 /* p:cancel([reason]) -> whether that told anybody anything */
 int cp_cancel (lua_State *L);
 
@@ -100,10 +103,16 @@ int cp_on_cancel_function (lua_State *L);
    [-1, +1, m] */
 void cp_cancel_push_carrier (lua_State *L);
 
+/* Whether there is room on the stack for a walk: to be asked before any of the
+   following, before any change. [-0, +0, -] */
+int cp_cancel_has_room (lua_State *L);
+
+/* Raise if there is none. [-0, +0, v] */
+void cp_cancel_need_room (lua_State *L);
+
 /* Let the request of the carrier at 'carrier' go up from the pending p, at
-   'idx', on. It may run hooks. If there is no room on the stack for that,
-   return 0. [-0, +0, -] */
-int cp_cancel_from (lua_State *L, Promise *p, int idx, int carrier);
+   'idx', on. It may run hooks. [-0, +0, -] */
+void cp_cancel_from (lua_State *L, Promise *p, int idx, int carrier);
 
 /* The same from the child of a group at 'idx', if it is pending; returns whether
    it told anybody anything. A child that waits, by whatever way, for what waits
@@ -111,10 +120,10 @@ int cp_cancel_from (lua_State *L, Promise *p, int idx, int carrier);
 int cp_cancel_child (lua_State *L, int idx, int carrier);
 
 /* The same from the elements of the pending aggregate p on. [-0, +0, -] */
-int cp_cancel_elements (lua_State *L, Promise *p, int idx, int carrier);
+void cp_cancel_elements (lua_State *L, Promise *p, int idx, int carrier);
 
 /* The same from its element at 'node' on. [-0, +0, -] */
-int cp_cancel_element (lua_State *L, Promise *p, int node, int carrier);
+void cp_cancel_element (lua_State *L, Promise *p, int node, int carrier);
 
 /* Whether the promise at 'idx' has been rejected with anything but a
    cancellation. [-0, +0, -] */

@@ -96,20 +96,40 @@ arm (lua_State *L, Context *ctx, double due, double time, int armed) {
 }
 
 
+/* How it must be armed for one more (a delay or not), or for those that wait. */
+static int wanted (const Context *ctx, int is_delay) {
+  return is_delay || ctx->delays > 0 || ctx->main_waits > 0
+           ? ARMED
+           : ARMED_BACKGROUND;
+}
+
+
+static int is_armed (const Context *ctx, double due, int is_delay) {
+  return ctx->armed >= wanted(ctx, is_delay) && ctx->armed_for <= due;
+}
+
+
+/* Arm the timer of the loop for the first that is due, which is not later than
+   'due'. The loop's code, or a finalizer, may start an earlier one meanwhile.
+   [-0, +0, e] */
+static void arm_first (
+  lua_State *L, Context *ctx, double due, double time, int is_delay) {
+  double first;
+  do {
+    if (cp_timers_first(L, ctx, &first) && first < due)
+      due = first;
+    arm(L, ctx, due, time, wanted(ctx, is_delay));
+  } while (
+    cp_timers_first(L, ctx, &first) && !is_armed(ctx, first, is_delay));
+}
+
+
 /* See that the timer of the loop fires when the first is due, which is not later
    than 'due', and keeps the loop alive if need be. [-0, +0, e] */
 static void
 arm_for (lua_State *L, Context *ctx, double due, double time, int is_delay) {
-  int armed = is_delay || ctx->delays > 0 || ctx->main_waits > 0
-                ? ARMED
-                : ARMED_BACKGROUND;
-  double first;
-  if (ctx->armed >= armed && ctx->armed_for <= due &&
-      time < ctx->armed_for + LOST)
-    return;
-  if (cp_timers_first(L, ctx, &first) && first < due)
-    due = first;
-  arm(L, ctx, due, time, armed);
+  if (!is_armed(ctx, due, is_delay) || time >= ctx->armed_for + LOST)
+    arm_first(L, ctx, due, time, is_delay);
 }
 
 
@@ -117,14 +137,14 @@ arm_for (lua_State *L, Context *ctx, double due, double time, int is_delay) {
 int cp_clock_sync (lua_State *L) {
   Context *ctx = cp_context(L);
   double due;
-  int armed =
-    ctx->delays > 0 || ctx->main_waits > 0 ? ARMED : ARMED_BACKGROUND;
   ctx->unsynced = 1;
   if (has_clock(L)) {
     if (!cp_timers_first(L, ctx, &due))
       disarm(L, ctx);
-    else if (ctx->armed != armed || ctx->armed_for > due)
-      arm(L, ctx, due, now(L, ctx), armed);
+    else if (ctx->armed != wanted(ctx, 0))
+      arm_first(L, ctx, due, now(L, ctx), 0);
+    else
+      cp_assert(ctx->armed_for <= due);
   }
   ctx->unsynced = 0;
   return 0;
@@ -196,7 +216,7 @@ static void expire_without_memory (lua_State *L, Promise *p, int idx) {
 
 
 /* The time of the timeout is up whose node is on the top. One whose source has
-   settled, or that was asked to end, takes its turn. [-0, +0, -] */
+   settled takes its turn. [-0, +0, -] */
 static void end_timeout (lua_State *L, double seconds) {
   int node = lua_gettop(L);
   int limit = node + 1;
@@ -204,8 +224,9 @@ static void end_timeout (lua_State *L, double seconds) {
   lua_getiuservalue(L, node, SLOT_VALUE);
   p = cp_node_at(L, limit);
   cp_node_clear(L, limit, SLOT_VALUE); /* the node */
-  if (cp_wait_source(L, p, limit) == NULL || p->flags & FLAG_CANCELLED)
+  if (cp_wait_source(L, p, limit) == NULL)
     return;
+  cp_assert(!(p->flags & FLAG_CANCELLED)); /* it has given up its timer */
   lua_settop(L, limit);
   lua_getiuservalue(L, CONTEXT, CTX_EXPIRE);
   lua_pushvalue(L, limit);
@@ -280,15 +301,18 @@ static void need_clock (lua_State *L, const char *name) {
 }
 
 
-/* Let the delay or node on the top fall due so much later. [-1, +0, e] before
-   any change */
+/* Let the delay or node on the top fall due so much later. Making a list may
+   run finalizers, and so cancel what the timer was armed for. [-1, +0, e]
+   before any change */
 static void wait_for (lua_State *L, Context *ctx, double seconds) {
   int is_delay = cp_node_at(L, -1)->kind != KIND_TIMER;
   double time = now(L, ctx);
   double due = time + seconds;
   unsigned int list;
-  arm_for(L, ctx, due, time, is_delay);
-  list = cp_timers_list(L, ctx, seconds);
+  do {
+    arm_for(L, ctx, due, time, is_delay);
+    list = cp_timers_list(L, ctx, seconds);
+  } while (!is_armed(ctx, due, is_delay));
   cp_timers_append(L, ctx, list, due);
 }
 

@@ -80,10 +80,12 @@ static void complete (lua_State *L, Promise *aggregate, int idx) {
 }
 
 
-/* One element less is missing. [-0, +0, -] */
+/* One element less is missing. One that has given the aggregate its outcome is
+   not counted down, so the last one finds it open. [-0, +0, -] */
 static void count_down (lua_State *L, Promise *aggregate, int idx) {
-  if (--aggregate->n > 0 || !cp_promise_open(aggregate))
+  if (--aggregate->n > 0)
     return;
+  cp_assert(cp_promise_open(aggregate));
   if (aggregate->flags & FLAG_CANCELLED)
     cp_cancel_end_aggregate(L, aggregate, idx);
   else
@@ -173,7 +175,8 @@ static void report_failure (lua_State *L) {
   Context *ctx = cp_context(L);
   Promise *source = cp_node_at(L, AT_SOURCE);
   cp_node_at(L, AT_NODE)->flags &= (unsigned short)~FLAG_KNOWN;
-  if (source->waiters > 0 || (ctx->source == source && --ctx->batch_size > 0))
+  cp_assert(ctx->source == source && source->waiters == 0);
+  if (--ctx->batch_size > 0)
     return;
   if (source->flags & FLAG_KNOWN || source->held > 0)
     return;
@@ -261,14 +264,17 @@ static int push_choice (lua_State *L, const Promise *node) {
 
 
 /* 'select' takes the outcome of this element when the others have ended, which
-   are asked to now. */
+   are asked to now. Making that may run finalizers, but until the element is
+   counted down nothing settles the aggregate. */
 static void choose (lua_State *L, const Promise *node, Promise *aggregate) {
   int choice = lua_gettop(L) + 1;
   int is_known = push_choice(L, node);
+  if (is_known && !cp_cancel_has_room(L)) {
+    lua_getiuservalue(L, CONTEXT, CTX_NO_MEMORY);
+    is_known = 0;
+  }
   if (!is_known)
     lua_copy(L, -1, choice);
-  if (aggregate->state != STATE_PENDING)
-    return; /* cancelled by a finalizer */
   if (!is_known) { /* out of memory */
     lua_settop(L, choice);
     cp_promise_settle(L, aggregate, AT_AGGREGATE, STATE_REJECTED);
@@ -306,9 +312,7 @@ run_element (lua_State *L, const Promise *node, Promise *aggregate) {
     lua_pushvalue(L, AT_SOURCE);
   else
     cp_promise_first(L, source, AT_SOURCE);
-  is_known = act == KEEP || record(L, state);
-  if (aggregate->state != STATE_PENDING)
-    return; /* cancelled by a finalizer */
+  is_known = act == KEEP || record(L, state); /* see 'choose' */
   if (is_known)
     store(L, node, aggregate);
   else { /* out of memory */
@@ -327,7 +331,7 @@ Outcome cp_run_element (lua_State *L, Promise *node, const Promise *source) {
   aggregate = cp_node_at(L, AT_AGGREGATE);
   if (aggregate != NULL && cp_promise_open(aggregate))
     run_element(L, node, aggregate);
-  if (node->flags & FLAG_KNOWN && aggregate != NULL)
+  if (node->flags & FLAG_KNOWN)
     cp_node_at(L, AT_SOURCE)->flags |= FLAG_KNOWN;
   return LEFT;
 }
@@ -382,10 +386,12 @@ static void ask_element (lua_State *L, Promise *aggregate) {
 }
 
 
-/* Let the node on the top react to the element below it. [-2, +0, -] */
+/* Let the node on the top react to the element below it. [-2, +0, v] */
 static void link_element (lua_State *L, Promise *node, int plain) {
   Context *ctx = cp_context(L);
   Promise *aggregate = cp_node_at(L, TAKE_AGGREGATE);
+  if (aggregate->flags & FLAG_CANCELLED)
+    cp_cancel_need_room(L);
   aggregate->n++;
   if (plain) {
     node->flags |= FLAG_PLAIN;

@@ -149,6 +149,7 @@ int cp_askChildren (lua_State *L) {
   lua_Integer i;
   lua_settop(L, 2);
   cp_cancel_push_carrier(L);
+  cp_cancel_need_room(L);
   lua_getiuservalue(L, 1, GROUP_LIST);
   /* stack: group; carrier; list; a node; its promise */
   for (i = 1; i <= group->places; i++) {

@@ -216,7 +216,9 @@ static void serve_permit (lua_State *L, int place) {
   Place *self = place_at(L, place);
   Promise *p;
   int idx, ok;
-  if (self->room == 0 || (p = push_first(L, place, LINE_WAITERS)) == NULL)
+  cp_assert(self->room > 0); /* or it would not be offered */
+  p = push_first(L, place, LINE_WAITERS);
+  if (p == NULL)
     return;
   idx = lua_gettop(L);
   lua_pushcfunction(L, make_permit);
@@ -265,7 +267,8 @@ static void serve_receiver (lua_State *L, int place) {
     if (cp_resolve_as(L, p, idx, idx + 1) == SETTLED)
       cp_promise_announce(L, p, idx);
   }
-  else if (self->closed) {
+  else {
+    cp_assert(self->closed); /* or it would not be offered */
     self->waiting--;
     end_receiver(L, place, p);
   }
@@ -486,9 +489,9 @@ static void accept (lua_State *L) {
   Place *self = place_at(L, SELF);
   int idx = lua_gettop(L) + 1;
   Promise *p;
-  if (self->sending == 0 || !has_room(self) ||
-      (p = push_first(L, SELF, LINE_SENDERS)) == NULL)
+  if (self->sending == 0 || !has_room(self))
     return;
+  p = push_first(L, SELF, LINE_SENDERS);
   lua_getiuservalue(L, idx, SLOT_VALUE);
   append(L, SELF, LINE_VALUES, idx + 1);
   lua_settop(L, idx);

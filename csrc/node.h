@@ -72,8 +72,9 @@ enum {
   FLAG_REPORTED = FLAG_PLAIN, /* rejected: that was reported */
   FLAG_CANCELLED = 32, /* asked to end: see cancel.h */
   FLAG_RESOLVED = 64, /* its first resolving functions do nothing any more */
-  FLAG_CARRIER = 128, /* a call, or what follows for one: it has been asked to
-                         end, and keeps the carrier of the last request */
+  FLAG_CARRIER = 128, /* a call, what follows for one, a 'select' that has
+                         chosen: it has been asked to end, and keeps the
+                         carrier of the last request */
   FLAG_DIVERTED = 1 << 13, /* SOURCE is a carrier that it takes in place of
                               what it waited for; 'select': it has chosen; a
                               plain one: it is a group's, see cp_idle_promise */

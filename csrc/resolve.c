@@ -209,6 +209,7 @@ follow_promise (lua_State *L, Promise *p, int idx, int target) {
 static Outcome
 follow_thenable (lua_State *L, Promise *p, int idx, int first) {
   int method = lua_gettop(L);
+  int ok;
   if (!(p->flags & FLAG_CARRIER)) {
     cp_node_set(L, idx, SLOT_VALUE, first);
     return lock_in(L, p, idx, KIND_THENABLE);
@@ -216,15 +217,14 @@ follow_thenable (lua_State *L, Promise *p, int idx, int first) {
   lua_pushcfunction(L, cp_resolve_pack);
   lua_pushvalue(L, first);
   lua_getiuservalue(L, idx, SLOT_SOURCE);
-  if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
-    if (p->state != STATE_PENDING)
-      return LEFT;
+  ok = lua_pcall(L, 2, 1, 0) == LUA_OK;
+  if (p->state != STATE_PENDING)
+    return LEFT;
+  if (!ok) {
     cp_node_clear(L, idx, SLOT_SOURCE);
     cp_promise_settle(L, p, idx, STATE_REJECTED);
     return SETTLED;
   }
-  if (p->state != STATE_PENDING)
-    return LEFT;
   lua_setiuservalue(L, idx, SLOT_VALUE);
   lua_settop(L, method);
   return lock_in(L, p, idx, KIND_THENABLE);
@@ -286,6 +286,8 @@ Outcome cp_resolve_asked (lua_State *L, Promise *p, int idx, int n) {
   p->flags &= (unsigned short)~FLAG_DIVERTED;
   if (cp_promise_test(L, cp_context(L), first) == NULL)
     cp_promise_copy(L, p, idx, carrier);
+  else if (!cp_cancel_has_room(L))
+    cp_promise_refuse(L, p, idx, CTX_NO_MEMORY);
   else if ((outcome = follow_promise(L, p, idx, first)) == LEFT) {
     cp_node_set(L, idx, SLOT_VALUE, carrier);
     cp_cancel_from(L, p, idx, carrier);

@@ -128,8 +128,7 @@ void cp_wait_count_dead (lua_State *L, Promise *s, int idx) {
     cp_wait_sweep(L, s, idx);
   else if (++s->n > s->waiters / 2) {
     s->n = 0;
-    if (s->waiters > 0)
-      sweep(L, s, idx);
+    sweep(L, s, idx); /* the dead one, at least, stands there */
   }
 }
 
@@ -166,7 +165,7 @@ Promise *cp_wait_source (lua_State *L, const Promise *p, int idx) {
   lua_pushvalue(L, idx);
   push_source(L, p, idx);
   seat = cp_node_test(L, place + 1);
-  if (seat != NULL && seat->kind == KIND_SEAT) {
+  if (seat != NULL) {
     lua_replace(L, place);
     lua_getiuservalue(L, place, SLOT_SOURCE);
   }
