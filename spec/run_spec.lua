@@ -74,7 +74,7 @@ local programs = {
     local ok, reason = pcall(Promise.run, function()
       await(Promise.new(function() end))
     end)
-    show(ok, (reason:gsub("^.-:%d+: ", "")))
+    show(ok, (reason:gsub("^.-:%d+: ", ""):gsub(":\n.*", "")))
   ]]},
   {"runs the jobs that wait", "1 first 1 second 1 third", [[
     Promise.resolve "first":next(show)

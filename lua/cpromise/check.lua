@@ -131,12 +131,10 @@ function check.not_options(v, known)
   end
 end
 
---- Raise, at the line that called the caller of this, why one can't await
---- there; if one can, do nothing.
+--- Raise, at the program's line, why one can't await here; if one can, do
+--- nothing.
 function check.can_await()
-  if core.canAwait() then return end
-  local _, why = pcall(core.await) -- has no position to tell
-  error(why, 3)
+  if not core.canAwait() then core.await() end
 end
 
 return check
