@@ -28,6 +28,53 @@ int cp_args_is_tagged (lua_State *L, int idx, int ctxslot) {
 }
 
 
+int cp_args_is_module (lua_State *L, int idx) {
+  const void *module = cp_context(L)->module;
+  return module != NULL && lua_topointer(L, idx) == module;
+}
+
+
+int cp_setModule (lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  cp_context(L)->module = lua_topointer(L, 1);
+  return 0;
+}
+
+
+#define PUBLIC_FUNCTION lua_upvalueindex(3)
+
+
+static int return_all (lua_State *L, int status, lua_KContext k) {
+  (void)status;
+  (void)k;
+  return lua_gettop(L);
+}
+
+
+int cp_call_public (lua_State *L) {
+  lua_pushvalue(L, PUBLIC_FUNCTION);
+  lua_insert(L, 1);
+  lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, return_all);
+  return lua_gettop(L);
+}
+
+
+int cp_public (lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_pushvalue(L, CONTEXT);
+  lua_pushvalue(L, PROMISE_MT);
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, cp_call_public, 3);
+  return 1;
+}
+
+
+int cp_raise (lua_State *L) {
+  return cp_args_raise(L, luaL_checkstring(L, 1));
+}
+
+
 static const char *find_name (const luaL_Reg *reg, lua_CFunction f) {
   while (reg->name != NULL && reg->func != f)
     reg++;
@@ -127,6 +174,8 @@ int cp_args_message (lua_State *L) {
 
 int cp_args_type_error (lua_State *L, int arg, const char *expected) {
   const char *got;
+  if (cp_args_is_module(L, arg))
+    return cp_args_error(L, arg, CP_NOT_COLON);
   if (luaL_getmetafield(L, arg, "__name") == LUA_TSTRING)
     got = lua_tostring(L, -1);
   else if (lua_type(L, arg) == LUA_TNONE)
@@ -139,7 +188,7 @@ int cp_args_type_error (lua_State *L, int arg, const char *expected) {
 
 
 void cp_args_check_call (lua_State *L, int arg) {
-  if (!cp_args_has_call(L, arg))
+  if (cp_args_is_module(L, arg) || !cp_args_has_call(L, arg))
     cp_args_type_error(L, arg, "callable");
 }
 

@@ -14,6 +14,37 @@ extern const luaL_Reg cp_methods[]; /* module.c */
 extern const luaL_Reg
   *const cp_object_methods[]; /* module.c; ends with NULL */
 
+#define CP_NOT_COLON "it is the module itself: use '.', not ':'"
+
+/* Raise Lua's 'bad argument' error, as luaL_argerror does, but always with
+   the name of the function and the position of the Lua code that called it,
+   also through 'pcall'. [-0, +0, v] */
+int cp_args_error (lua_State *L, int arg, const char *message);
+
+/* Whether the value at 'idx' is the module itself: it was called with ':'.
+   [-0, +0, -] */
+int cp_args_is_module (lua_State *L, int idx);
+
+/* Raise if argument 1, a value of any sort, is the module. [-0, +0, v] */
+static inline void cp_args_refuse_module (lua_State *L) {
+  if (lua_istable(L, 1) && cp_args_is_module(L, 1))
+    cp_args_error(L, 1, CP_NOT_COLON);
+}
+
+/* setModule(table) */
+int cp_setModule (lua_State *L);
+
+/* public(fn) -> a function that calls fn, one of the library's own in Lua: where a
+   program calls it last, as in 'return Promise.run(x)', its line would be lost
+   otherwise. */
+int cp_public (lua_State *L);
+
+/* What that is. */
+int cp_call_public (lua_State *L);
+
+/* raise(message): with the position of the program's code that called */
+int cp_raise (lua_State *L);
+
 /* Whether f is a function of this library. [-0, +0, -] */
 int cp_args_is_own (lua_CFunction f);
 
@@ -28,11 +59,6 @@ static inline int cp_args_callable (lua_State *L, int idx) {
 /* Whether the value at 'idx' is a table with that metatable of the context.
    [-0, +0, -] */
 int cp_args_is_tagged (lua_State *L, int idx, int ctxslot);
-
-/* Raise Lua's 'bad argument' error, as luaL_argerror does, but always with
-   the name of the function and the position of the Lua code that called it,
-   also through 'pcall'. [-0, +0, v] */
-int cp_args_error (lua_State *L, int arg, const char *message);
 
 /* Raise a message with the position of the Lua code that called. [-0, +0, v] */
 int cp_args_raise (lua_State *L, const char *message);

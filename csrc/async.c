@@ -447,6 +447,7 @@ static Promise *as_source (lua_State *L, Context *ctx) {
   p = cp_promise_peek(L, ctx, 1);
   if (p != NULL)
     return p;
+  cp_args_refuse_module(L);
   lua_settop(L, 1);
   p = cp_promise_new(L, KIND_PLAIN);
   lua_insert(L, 1);
@@ -641,6 +642,7 @@ static int await (lua_State *L, int k) {
     if (why != NULL)
       return cp_args_raise(L, why);
     lua_settop(L, 1);
+    cp_args_refuse_module(L);
     k |= enter_block(L);
     if (is_main)
       return await_by_loop(L, ctx, k);

@@ -573,6 +573,39 @@ static int take_keyed (lua_State *L) {
 ** =================================================================
 */
 
+/* Whether the table that is argument 1 has keys, but none that is a number, no
+   'n', and no metamethods that could give it elements. */
+static int has_keys_only (lua_State *L) {
+  int keys = 0;
+  lua_settop(L, 1);
+  if (lua_rawlen(L, 1) > 0 || lua_getmetatable(L, 1))
+    return 0;
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    lua_pop(L, 1);
+    if (lua_type(L, 2) == LUA_TNUMBER)
+      return 0;
+    if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "n") == 0)
+      return 0;
+    keys = 1;
+  }
+  return keys;
+}
+
+
+static void check_sequence (lua_State *L, KindId kind) {
+  cp_args_refuse_module(L);
+  if (has_keys_only(L))
+    cp_args_error(L,
+      1,
+      kind == KIND_ALL           ? "has keys, but no sequence: use allKeyed"
+      : kind == KIND_ALL_SETTLED ? "has keys, but no sequence: use "
+                                   "allSettledKeyed"
+                                 : "has keys, but no sequence");
+  lua_settop(L, 1);
+}
+
+
 /* Push the aggregate of the arguments, whose elements 'taker' takes. */
 static int combine (lua_State *L, KindId kind, lua_CFunction taker) {
   Context *ctx = cp_context(L);
@@ -609,14 +642,26 @@ static int combine (lua_State *L, KindId kind, lua_CFunction taker) {
 }
 
 
+static void refuse_promise (lua_State *L) {
+  if (cp_promise_test(L, cp_context(L), 1) != NULL)
+    cp_args_error(
+      L, 1, "iterable expected, got promise: give promises in a table");
+}
+
+
 static int combine_iterable (lua_State *L, KindId kind) {
-  if (!lua_istable(L, 1) && !cp_args_callable(L, 1))
+  if (lua_istable(L, 1))
+    check_sequence(L, kind);
+  else if (!cp_args_callable(L, 1)) {
+    refuse_promise(L);
     cp_args_type_error(L, 1, "iterable");
+  }
   return combine(L, kind, take);
 }
 
 
 static int combine_table (lua_State *L, KindId kind) {
+  cp_args_refuse_module(L);
   if (!lua_istable(L, 1))
     cp_args_type_error(L, 1, "table");
   return combine(L, kind, take_keyed);

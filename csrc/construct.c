@@ -82,10 +82,13 @@ static int resolve_first (lua_State *L, Promise *p) {
 int cp_Promise_resolve (lua_State *L) {
   Promise *p;
   int n, idx;
-  if (lua_isuserdata(L, 1) && cp_promise_test(L, cp_context(L), 1) != NULL) {
+  int type = lua_type(L, 1);
+  if (type == LUA_TUSERDATA && cp_promise_test(L, cp_context(L), 1) != NULL) {
     lua_settop(L, 1);
     return 1;
   }
+  if (type == LUA_TTABLE)
+    cp_args_refuse_module(L);
   n = lua_gettop(L);
   p = cp_promise_new(L, KIND_PLAIN);
   if (n == 1)
@@ -100,7 +103,9 @@ int cp_Promise_resolve (lua_State *L) {
 
 int cp_Promise_fulfill (lua_State *L) {
   int n = lua_gettop(L);
-  Promise *p = cp_promise_new(L, KIND_PLAIN);
+  Promise *p;
+  cp_args_refuse_module(L);
+  p = cp_promise_new(L, KIND_PLAIN);
   lua_insert(L, 1);
   cp_host_finish(L, cp_fulfill(L, p, 1, n), p, 1);
   return 1;
@@ -109,6 +114,7 @@ int cp_Promise_fulfill (lua_State *L) {
 
 int cp_Promise_reject (lua_State *L) {
   Promise *p;
+  cp_args_refuse_module(L);
   lua_settop(L, 1);
   p = cp_promise_new(L, KIND_PLAIN);
   lua_insert(L, 1);
@@ -178,4 +184,17 @@ int cp_tostring (lua_State *L) {
   lua_pushfstring(
     L, "promise: %p (%s)", (const void *)p, state_names[p->state]);
   return 1;
+}
+
+
+/* Not even a method: mostly a forgotten 'await'. */
+int cp_no_field (lua_State *L) {
+  const char *field = luaL_tolstring(L, 2, NULL);
+  return cp_args_raise(L,
+    lua_pushfstring(L, "a promise has no field '%s': await it first", field));
+}
+
+
+int cp_no_assignment (lua_State *L) {
+  return cp_args_raise(L, "a promise has no fields that can be set");
 }

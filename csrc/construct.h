@@ -34,4 +34,8 @@ int cp_status (lua_State *L);
 /* tostring(p) */
 int cp_tostring (lua_State *L);
 
+/* __index, where there is no method; __newindex: they raise. */
+int cp_no_field (lua_State *L);
+int cp_no_assignment (lua_State *L);
+
 #endif

@@ -80,6 +80,7 @@ typedef struct Context {
   Queue jobs; /* the microtask queue */
   Queue rejections; /* rejected, and nobody handled them so far */
   const void *promise_mt; /* identity of the metatable of promises */
+  const void *module; /* identity of the module's table, once it is known */
   const void *class_mt[CLASS_COUNT]; /* of those of other objects */
   lua_CFunction lua_next; /* Lua's own 'next', which makes no thenable */
   lua_State

@@ -59,7 +59,8 @@ const lua_CFunction cp_trace_bases[] = {
   cp_drain, cp_clock_fire, cp_async_body, NULL};
 
 
-const lua_CFunction cp_trace_nameless[] = {cp_call_generator, NULL};
+const lua_CFunction cp_trace_nameless[] = {
+  cp_call_generator, cp_call_public, NULL};
 
 
 const luaL_Reg cp_functions[] = {
@@ -117,6 +118,9 @@ const luaL_Reg cp_functions[] = {
   {"look", cp_look},
   {"where", cp_where},
   {"calls", cp_calls},
+  {"setModule", cp_setModule},
+  {"public", cp_public},
+  {"raise", cp_raise},
   {"setOwn", cp_setOwn},
   {"setWake", cp_setWake},
   {"setLibraries", cp_setLibraries},
@@ -153,7 +157,15 @@ const luaL_Reg *const cp_object_methods[] = {
 
 static const luaL_Reg metamethods[] = {
   {"__tostring", cp_tostring},
+  {"__newindex", cp_no_assignment},
   {"__close", cp_close},
+  {NULL, NULL},
+};
+
+
+/* Of the table of methods. */
+static const luaL_Reg methods_metamethods[] = {
+  {"__index", cp_no_field},
   {NULL, NULL},
 };
 
@@ -320,6 +332,9 @@ static void fill_promise_mt (lua_State *L, int context, int mt) {
   lua_pop(L, 1);
   lua_newtable(L);
   set_functions(L, context, cp_methods);
+  lua_newtable(L);
+  set_functions(L, context, methods_metamethods);
+  lua_setmetatable(L, -2);
   lua_pushvalue(L, -1);
   lua_setfield(L, mt, "__index");
 }

@@ -130,7 +130,8 @@ for _, name in ipairs {"all", "allSettled", "any", "race"} do
     bad(name, "true", "iterable expected, got boolean")
     bad(name, "12", "iterable expected, got number")
     bad(name, "'abc'", "iterable expected, got string")
-    bad(name, "p", "iterable expected, got promise")
+    bad(name, "p",
+      "iterable expected, got promise: give promises in a table")
     bad(name, "coroutine.create(print)", "iterable expected, got thread")
   end)
 end
@@ -158,7 +159,7 @@ describe("Promise.drain", function()
 
   it("refuses to be called as a method", function()
     assert.equal("prog:1: calling 'drain' on bad self " ..
-      "(integer expected, got cpromise)", error_of "P:drain()")
+      "(it is the module itself: use '.', not ':')", error_of "P:drain()")
   end)
 
   it("runs nothing when its argument is wrong", function()
@@ -268,8 +269,9 @@ for _, name in ipairs {"next", "andThen", "then", "catch", "finally",
 
   describe("p." .. name, function()
     local function expected(got)
-      return ("prog:2: bad argument #1 to '%s' " ..
-        "(promise expected, got %s)"):format(name, got)
+      return ("prog:2: bad argument #1 to '%s' (%s)"):format(name,
+        got and "promise expected, got " .. got or
+          "it is the module itself: use '.', not ':'")
     end
 
     for _, case in ipairs {
@@ -278,7 +280,7 @@ for _, name in ipairs {"next", "andThen", "then", "catch", "finally",
       {"'p'", "string"},
       {"{}", "table"},
       {"method", "table"},
-      {"P", "cpromise"},
+      {"P"},
       {"print, print", "function"},
       {"{}, print, print", "table"},
     } do
@@ -306,3 +308,78 @@ for _, name in ipairs {"next", "andThen", "then", "catch", "finally",
     end
   end)
 end
+
+-- The first line of the error of a program, at line 2 of it.
+local function says(code, message)
+  it(("is told at the line of %s"):format(code), function()
+    assert.equal("prog:2: " .. message, error_of("\n" .. code))
+  end)
+end
+
+describe("a colon in the place of a dot", function()
+  local told = "calling '%s' on bad self " ..
+    "(it is the module itself: use '.', not ':')"
+  for _, call in ipairs {
+    "new(print)", "resolve(1)", "fulfill(1)", "reject(1)", "try(print)",
+    "all {p}", "allSettled {p}", "any {p}", "race {p}", "select {p}",
+    "allKeyed {a = p}", "allSettledKeyed {a = p}", "async(print)",
+    "spawn(print)", "await(p)", "pawait(p)", "wrap(print)", "run(print)",
+    "main(print)", "queueMicrotask(print)", "delay(1)", "interval(1)",
+    "scope(print)", "map({}, print)", "retry(print)", "asCompleted {p}",
+    "semaphore(1)", "channel(1)", "promisify(print)", "shield(p)",
+    "onUnhandledRejection(print)", "onRejectionHandled(print)", "inspect(p)",
+    "setLoop(nil)", "drain(1)",
+  } do
+    local name = call:match "%w+"
+    says("P:" .. call, told:format(name))
+    -- a call that is the last one of its function has the same line
+    it(("is told at the line of return P:%s"):format(call), function()
+      assert.matches("^prog:2: ",
+        error_of("pcall(print, '', (pcall(function() end)))\n" ..
+          "local function f() return P:" .. call .. " end f()"))
+    end)
+  end
+end)
+
+describe("a field that promises don't have", function()
+  says("return p.name", "a promise has no field 'name': await it first")
+  says("p:resolve()", "a promise has no field 'resolve': await it first")
+  says("return p[1]", "a promise has no field '1': await it first")
+  says("p.x = 1", "a promise has no fields that can be set")
+
+  it("leaves the methods as they are", function()
+    for _, name in ipairs {"next", "andThen", "then", "catch", "finally",
+      "status", "traceback", "await", "cancel", "timeout", "ignore"} do
+      assert.is_function(Promise.resolve()[name])
+    end
+  end)
+end)
+
+describe("a table with keys in the place of a sequence", function()
+  for name, hint in pairs {
+    all = ": use allKeyed", allSettled = ": use allSettledKeyed",
+    any = "", race = "",
+  } do
+    says(("P.%s {a = p}"):format(name),
+      ("bad argument #1 to '%s' (has keys, but no sequence%s)"):format(
+        name, hint))
+  end
+
+  it("is none if a metamethod gives the elements, or none are there",
+    function()
+      for _, list in ipairs {
+        {}, {n = 0}, {n = 2}, {nil, 1}, {[3] = 1},
+        setmetatable({a = 1}, {__len = function() return 1 end}),
+      } do
+        assert.is_true(Promise.is(Promise.all(list)))
+      end
+      helper.drain()
+    end)
+end)
+
+describe("promises that are given one by one", function()
+  says("P.all(p, p)", "bad argument #1 to 'all' " ..
+    "(iterable expected, got promise: give promises in a table)")
+  says("P.run(p)", "bad argument #1 to 'run' " ..
+    "(callable expected, got promise; to wait for a promise use await)")
+end)

@@ -144,7 +144,7 @@ end
 
 --- What a generic `for` needs to get each index and its promise.
 return function(v, ...)
-  if type(v) ~= "table" and not check.callable(v) then
+  if not check.iterable(v) then
     check.fail(1, "asCompleted", check.expected("iterable", v))
   end
   local completion = setmetatable({

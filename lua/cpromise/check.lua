@@ -2,6 +2,8 @@
 
 local core = require "cpromise.core"
 
+---@class cpromise.check
+---@field module table  the module itself: no value for any of its functions
 local check = {}
 
 -- A host may leave out the debug library.
@@ -25,6 +27,7 @@ end
 -- for that. As Lua does, it doesn't count the object of a method.
 local function raise(arg, name, message)
   local info = getinfo(3, "n")
+  if info and not info.name then info = getinfo(4, "n") end -- core.public
   if info and info.namewhat == "method" then arg = arg - 1 end
   local form = arg == 0 and "calling '%s' on bad self (%s)" or
     ("bad argument #%d to '%%s' (%%s)"):format(arg)
@@ -44,6 +47,9 @@ end
 ---@param v any
 ---@return string
 function check.expected(expected, v)
+  if v == check.module then
+    return "it is the module itself: use '.', not ':'"
+  end
   local mt = getmetatable(v)
   local name = type(mt) == "table" and rawget(mt, "__name")
   return ("%s expected, got %s"):format(
@@ -55,8 +61,16 @@ end
 ---@return boolean
 function check.callable(v)
   if type(v) == "function" then return true end
+  if v == check.module then return false end -- called with ':'
   local mt = getmetatable(v)
   return type(mt) == "table" and rawget(mt, "__call") ~= nil
+end
+
+--- Whether `v` is a table or callable, so that it may have elements.
+---@param v any
+---@return boolean
+function check.iterable(v)
+  return type(v) == "table" and v ~= check.module or check.callable(v)
 end
 
 --- Raise unless argument 1 is an object with that metatable.

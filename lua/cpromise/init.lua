@@ -2,6 +2,7 @@
 --- types/cpromise.lua, and the semantics in docs/semantics.md.
 
 local asCompleted = require "cpromise.as_completed"
+local check = require "cpromise.check"
 local core = require "cpromise.core"
 local loop = require "cpromise.loop"
 local main = require "cpromise.main"
@@ -17,6 +18,8 @@ require "cpromise.show" -- how reasons are reported
 
 -- Tracebacks leave this library's files out.
 core.setOwn "init.lua"
+
+local public = core.public
 
 local Promise = {
   _VERSION = core._VERSION,
@@ -41,7 +44,7 @@ local Promise = {
   shield = core.shield,
   isCancelled = core.isCancelled,
   cancelled = core.cancelled,
-  scope = scope,
+  scope = public(scope),
 
   async = core.async,
   spawn = core.spawn,
@@ -51,18 +54,18 @@ local Promise = {
 
   drain = core.drain,
   queueMicrotask = core.queueMicrotask,
-  run = loop.run,
-  main = main,
-  setLoop = loop.set,
+  run = public(loop.run),
+  main = public(main),
+  setLoop = public(loop.set),
   loop = loop.get,
 
   delay = core.delay,
-  interval = time.interval,
+  interval = public(time.interval),
   isTimeout = core.isTimeout,
-  promisify = promisify,
-  map = map,
-  retry = retry,
-  asCompleted = asCompleted,
+  promisify = public(promisify),
+  map = public(map),
+  retry = public(retry),
+  asCompleted = public(asCompleted),
   semaphore = semaphore,
   channel = core.channel,
   event = core.event,
@@ -72,8 +75,8 @@ local Promise = {
 
   traceback = core.addTraceback,
   pending = see.pending,
-  dump = see.dump,
-  inspect = see.inspect,
+  dump = public(see.dump),
+  inspect = public(see.inspect),
 }
 
 local function add(parts, n, singular, plural)
@@ -104,6 +107,10 @@ local function report_what_is_left()
       "; ", advice, "\n")
   end
 end
+
+-- So that it is known where it is an argument: `Promise:new(f)`.
+core.setModule(Promise)
+check.module = Promise
 
 return setmetatable(Promise, {
   __name = "cpromise",

@@ -134,7 +134,7 @@ end
 --- Use this loop from now on; nil: find one again.
 ---@param new cpromise.Loop?
 function loop.set(new)
-  if new ~= nil and type(new) ~= "table" then
+  if new ~= nil and type(new) ~= "table" or new == check.module then
     check.fail(1, "setLoop", check.expected("loop", new))
   end
   for _, name in ipairs(new and functions or {}) do
@@ -173,7 +173,7 @@ function loop.refusal(what, current)
       "an executor: what called that runs the loop"
   elseif current and current.inside() then
     return what .. " can't be called in a callback of the loop, which is " ..
-      "running already"
+      "running already: start an async function there with Promise.spawn"
   end
 end
 
@@ -217,11 +217,12 @@ end
 function loop.run(...)
   local given = select("#", ...) > 0
   if given and not check.callable(...) then
-    check.fail(1, "run", check.expected("callable", (...)))
+    local hint = core.is(...) and "; to wait for a promise use await" or ""
+    check.fail(1, "run", check.expected("callable", (...)) .. hint)
   end
   local current = loop.load()
   local why = loop.refusal("Promise.run", current)
-  if why then error(why, 2) end
+  if why then core.raise(why) end
   if given then return core.awaitLoop(core.spawn(...)) end
   run_until(current, never)
 end

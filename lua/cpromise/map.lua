@@ -102,7 +102,7 @@ end
 local halved = {[next] = "pairs", [(ipairs {})] = "ipairs"}
 
 local function not_source(v)
-  if type(v) ~= "table" and not check.callable(v) then
+  if not check.iterable(v) then
     return check.expected("iterable", v)
   elseif halved[v] then
     return ("only the first result of %s arrives here: give the table, " ..
