@@ -212,12 +212,11 @@ events.all = {}
 for name, spec in pairs(functions.events) do
   local fn = luv[name]
   if fn then
-    events.all[name] = function(a, b, c, d, ...)
-      local last = select(spec.at, a, b, c, d, ...)
-      if last ~= nil and check.callable(last) then
-        return fn(a, b, c, d, ...)
+    events.all[name] = function(...)
+      if request.has_callback(spec.at, ...) then
+        return request.pass(fn, ...)
       end
-      return begin(name, spec, a, b, c)
+      return begin(name, spec, ...)
     end
   end
 end

@@ -20,7 +20,7 @@ end
 local function closing(name)
   local fn = luv[name]
   return function(handle, callback)
-    if callback ~= nil then return fn(handle, callback) end
+    if callback ~= nil then return request.pass(fn, handle, callback) end
     local promise, resolve = core.withResolvers()
     local ok, result, text = pcall(fn, handle, function() resolve() end)
     if not ok then return refuse_close(name, result) end
@@ -34,7 +34,9 @@ handles.tcp_close_reset = luv.tcp_close_reset and closing "tcp_close_reset"
 
 --- luv's `listen`: each event is a connection to accept.
 function handles.listen(handle, backlog, callback)
-  if callback ~= nil then return luv.listen(handle, backlog, callback) end
+  if callback ~= nil then
+    return request.pass(luv.listen, handle, backlog, callback)
+  end
   local self = events.new "listen"
   local ok, started, text = pcall(luv.listen, handle, backlog,
     events.callback(self, {error = true}))
@@ -45,7 +47,7 @@ end
 
 --- luv's `new_async`: the handle, and what is sent to it.
 function handles.new_async(callback)
-  if callback ~= nil then return luv.new_async(callback) end
+  if callback ~= nil then return request.pass(luv.new_async, callback) end
   local self = events.new "new_async"
   local handle = errors.check("new_async", nil,
     luv.new_async(events.callback(self, {})))
@@ -63,7 +65,9 @@ end
 --- luv's `spawn`: a promise of exit code and signal, the handle and the pid.
 --- Cancelled, the process gets SIGTERM, and the promise ends when it has.
 function handles.spawn(path, options, on_exit)
-  if on_exit ~= nil then return luv.spawn(path, options, on_exit) end
+  if on_exit ~= nil then
+    return request.pass(luv.spawn, path, options, on_exit)
+  end
   local promise, resolve, reject, on_cancel = core.withResolvers()
   local ended, finish, handle
   local ok, process, pid = pcall(luv.spawn, path, options, function(...)

@@ -41,6 +41,28 @@ function request.refuse(message)
   check.blame((tostring(message):gsub("'luv%.", "'")))
 end
 
+local function passed(ok, ...)
+  if not ok then request.refuse((...)) end
+  return ...
+end
+
+--- Call luv's function as it is.
+function request.pass(fn, ...)
+  return passed(pcall(fn, ...))
+end
+
+--- Whether there is a callback among the arguments. luv takes some earlier
+--- than in their place.
+function request.has_callback(at, a, b, c, d, e)
+  if type(a) == "function" or type(b) == "function" or
+      type(c) == "function" or type(d) == "function" or
+      type(e) == "function" then
+    return true
+  end
+  local last = select(at, a, b, c, d, e)
+  return last ~= nil and check.callable(last)
+end
+
 -- Start it. Returns luv's request, or nil and a failure.
 local function start(spec, callback, a, b, c, d)
   local ok, started, text = spec.place(spec.fn, callback, a, b, c, d)
@@ -140,12 +162,9 @@ local function make(name, spec)
     name = name, fn = fn, place = place[at], tells = spec.tells,
     dispose = spec.dispose, lasting = spec.lasting,
   }
-  return function(a, b, c, d, ...)
-    local last = select(at, a, b, c, d, ...)
-    if last ~= nil and check.callable(last) then
-      return fn(a, b, c, d, ...)
-    end
-    return call(spec, a, b, c, d)
+  return function(...)
+    if request.has_callback(at, ...) then return request.pass(fn, ...) end
+    return call(spec, ...)
   end
 end
 

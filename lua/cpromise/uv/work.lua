@@ -8,6 +8,7 @@ local core = require "cpromise.core"
 local errors = require "cpromise.uv.errors"
 local luv = require "cpromise.uv.luv"
 local pack = require "cpromise.uv.pack"
+local request = require "cpromise.uv.request"
 
 local work = {}
 
@@ -90,7 +91,7 @@ end
 
 --- luv's `new_work`, without the callback: what `queue_work` takes.
 function work.new_work(fn, after)
-  if after ~= nil then return luv.new_work(fn, after) end
+  if after ~= nil then return request.pass(luv.new_work, fn, after) end
   local why = not_portable(fn)
   if why then check.fail(1, "new_work", why) end
   return setmetatable({
@@ -101,7 +102,7 @@ end
 --- luv's `queue_work`.
 function work.queue_work(context, ...)
   if getmetatable(context) ~= Work then
-    return luv.queue_work(context, ...)
+    return request.pass(luv.queue_work, context, ...)
   end
   return queue(context, "queue_work", 1, ...)
 end
