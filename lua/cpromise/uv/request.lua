@@ -36,9 +36,11 @@ local function about(spec, a, b, c, d)
   return fields
 end
 
---- Raise what luv says of wrong arguments where the program called.
+--- Raise what luv says of wrong arguments where the program called. Lua names
+--- a function by the module in which it finds it.
 function request.refuse(message)
-  check.blame((tostring(message):gsub("'luv%.", "'")))
+  message = tostring(message):gsub("'[%w_.]+%.([%w_]+)'", "'%1'", 1)
+  check.blame(message)
 end
 
 local function passed(ok, ...)
