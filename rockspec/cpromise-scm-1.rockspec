@@ -74,6 +74,7 @@ build = {
     ["cpromise.uv.request"] = "lua/cpromise/uv/request.lua",
     ["cpromise.uv.server"] = "lua/cpromise/uv/server.lua",
     ["cpromise.uv.signals"] = "lua/cpromise/uv/signals.lua",
+    ["cpromise.uv.sigpipe"] = "lua/cpromise/uv/sigpipe.lua",
     ["cpromise.uv.stream"] = "lua/cpromise/uv/stream.lua",
     ["cpromise.uv.tree"] = "lua/cpromise/uv/tree.lua",
     ["cpromise.uv.udp"] = "lua/cpromise/uv/udp.lua",

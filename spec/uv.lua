@@ -5,6 +5,8 @@ local Promise = require "cpromise"
 local helper = require "spec.helper"
 local luv = require "luv"
 
+require "cpromise.uv" -- has handles of its own, which last
+
 local await, pawait = Promise.await, Promise.pawait
 
 local uv = {}
@@ -51,8 +53,8 @@ function uv.handles()
 end
 
 -- What is given back late needs a few turns of the loop.
-local function settle(descriptors, handles)
-  for _ = 1, 1000 do
+local function comes_back_to(descriptors, handles)
+  for _ = 1, 2000 do
     if uv.descriptors() == descriptors and uv.handles() == handles then
       return true
     end
@@ -61,15 +63,38 @@ local function settle(descriptors, handles)
   return false
 end
 
+local function check_nothing_left(descriptors, handles)
+  if comes_back_to(descriptors, handles) then return end
+  error(("%d descriptors and %d handles are left"):format(
+    uv.descriptors() - descriptors, uv.handles() - handles), 0)
+end
+
+-- Opens nothing, in each of luv's threads.
+local function nothing() end
+
+--- Let luv make what it makes once, and what was begun come to its end.
+---@async
+function uv.settle()
+  local stats = {}
+  for i = 1, 8 do
+    stats[i] = Promise.promisify(luv.fs_stat)(".")
+  end
+  await(Promise.all(stats))
+  luv.new_pipe(false):close()
+  local signal, event = luv.new_signal(), luv.new_fs_event()
+  signal:start("sigusr2", nothing)
+  event:start(".", {}, nothing)
+  signal:close()
+  event:close()
+  for _ = 1, 3 do await(Promise.delay(0.001)) end
+end
+
 --- Run a body, and see that no descriptor and no handle is left of it.
 ---@async
 function uv.leaves_nothing(body, ...)
   local descriptors, handles = uv.descriptors(), uv.handles()
   local results = table.pack(pcall(body, ...))
-  if not settle(descriptors, handles) then
-    error(("%d descriptors and %d handles are left"):format(
-      uv.descriptors() - descriptors, uv.handles() - handles), 0)
-  end
+  check_nothing_left(descriptors, handles)
   if not results[1] then error(results[2], 0) end
   return table.unpack(results, 2, results.n)
 end
@@ -111,15 +136,20 @@ end
 ---@async
 ---@return integer  how many moments that was
 function uv.cancel_everywhere(script, afterwards)
-  Promise.await(Promise.spawn(script)) -- what luv makes once is made
+  await(Promise.spawn(script))
+  uv.settle()
+  local descriptors, handles = uv.descriptors(), uv.handles()
   local moments = 0
   for jobs = 0, 2 do
     local turns = 0
-    while uv.leaves_nothing(cancel_at, turns, jobs, script) do
+    while cancel_at(turns, jobs, script) do
+      check_nothing_left(descriptors, handles)
       if afterwards then afterwards() end
       moments, turns = moments + 1, turns + 1
     end
   end
+  uv.settle()
+  check_nothing_left(descriptors, handles)
   return moments
 end
 

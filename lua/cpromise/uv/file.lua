@@ -22,10 +22,9 @@ local MODE <const> = 438 -- rw-rw-rw-, less what the umask takes
 ---@field writing Promise?  the latest
 ---@field closing Promise?
 local methods = {}
-reader.extend(methods)
 
 local File = {__name = "file", __index = methods}
-methods.class = File
+reader.extend(File, methods)
 
 -- Nobody is cancelled with this: what it reads ahead is for the next reader.
 function methods:pull()

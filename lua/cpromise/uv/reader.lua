@@ -13,7 +13,6 @@ local inbox = require "cpromise.uv.inbox"
 local reader = {}
 
 ---@class cpromise.uv.ReaderState: cpromise.uv.Inbox
----@field class table  its metatable
 ---@field buffer cpromise.uv.Buffer
 ---@field pull fun(self)  get more, unless that is under way
 ---@field finished boolean?  no more will come
@@ -147,7 +146,6 @@ end
 
 --- A promise of the next bytes: `n`, or as many as come; nil at the end.
 function methods:read(n)
-  check.self(self, self.class, "read")
   if n == nil then return receive(self, "read", has_some, take_some) end
   check_count(n, 2, "read")
   return receive(self, "read", portion(n))
@@ -155,7 +153,6 @@ end
 
 --- A promise of what stands before the delimiter, and whether it was there.
 function methods:read_until(delimiter, limit)
-  check.self(self, self.class, "read_until")
   if type(delimiter) ~= "string" then
     check.fail(2, "read_until", check.expected("string", delimiter))
   elseif delimiter == "" then
@@ -167,7 +164,6 @@ end
 
 --- A promise of all that comes.
 function methods:read_all(limit)
-  check.self(self, self.class, "read_all")
   if limit ~= nil then check_count(limit, 2, "read_all") end
   limit = limit or math.huge
   return receive(self, "read_all", function()
@@ -183,7 +179,6 @@ end
 
 --- An iterator over lines, without their ends.
 function methods:lines(limit)
-  check.self(self, self.class, "lines")
   limit = check_limit(self, limit, 2, "lines")
   return function()
     if not inbox.is_busy(self) then
@@ -196,7 +191,6 @@ end
 
 --- An iterator over the bytes as they come, or `n` at a time.
 function methods:chunks(n)
-  check.self(self, self.class, "chunks")
   local ready, take = has_some, take_some
   if n ~= nil then
     check_count(n, 2, "chunks")
@@ -206,9 +200,15 @@ function methods:chunks(n)
 end
 
 --- Give these methods to a class.
----@param class table  what its objects have
-function reader.extend(class)
-  for name, method in pairs(methods) do class[name] = method end
+---@param class table  the metatable of its objects, with `__name`
+---@param class_methods table  what they have
+function reader.extend(class, class_methods)
+  for name, method in pairs(methods) do
+    class_methods[name] = function(self, ...)
+      check.self(self, class, name)
+      return method(self, ...)
+    end
+  end
 end
 
 return reader

@@ -8,6 +8,7 @@ local inbox = require "cpromise.uv.inbox"
 local luv = require "cpromise.uv.luv"
 local reader = require "cpromise.uv.reader"
 local request = require "cpromise.uv.request"
+local sigpipe = require "cpromise.uv.sigpipe"
 
 local stream = {}
 
@@ -24,10 +25,9 @@ local LINE_LIMIT <const> = 1024 * 1024
 ---@field writing Promise?  the latest
 ---@field closing Promise?
 local methods = {}
-reader.extend(methods)
 
 local Stream = {__name = "stream", __index = methods}
-methods.class = Stream
+reader.extend(Stream, methods)
 
 local function stop_reading(self)
   if self.reading then luv.read_stop(self.handle) end
@@ -152,6 +152,7 @@ end
 ---@return cpromise.uv.Stream
 function stream.new(handle, about)
   local kind = luv.handle_get_type(handle)
+  sigpipe.catch()
   local self = reader.init({
     handle = handle, about = about,
     -- What is typed ahead may be for another program.
