@@ -206,7 +206,7 @@ function reader.extend(class, class_methods)
   for name, method in pairs(methods) do
     class_methods[name] = function(self, ...)
       check.self(self, class, name)
-      return method(self, ...)
+      return (method(self, ...)) -- no tail call: an error tells the name
     end
   end
 end

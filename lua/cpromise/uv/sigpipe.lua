@@ -9,8 +9,8 @@ local handle
 
 local function ignore() end
 
---- See that the signal is caught; programs that a process starts have it as it
---- was. (The program may have closed all handles.)
+--- See that the signal is caught; programs that this one starts have it as it
+--- was. (All handles may have been closed.)
 function sigpipe.catch()
   if handle and not luv.is_closing(handle) then return end
   if not luv.constants.SIGPIPE then return end
