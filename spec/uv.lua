@@ -144,7 +144,7 @@ function uv.cancel_everywhere(script, afterwards)
     local turns = 0
     while cancel_at(turns, jobs, script) do
       check_nothing_left(descriptors, handles)
-      if afterwards then afterwards() end
+      if afterwards then afterwards(turns, jobs) end
       moments, turns = moments + 1, turns + 1
     end
   end

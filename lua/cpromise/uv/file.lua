@@ -1,9 +1,11 @@
 --- Files: opened, read and written in portions.
 
 local check = require "cpromise.check"
+local closing = require "cpromise.uv.closing"
 local core = require "cpromise.core"
 local errors = require "cpromise.uv.errors"
 local handover = require "cpromise.uv.handover"
+local inbox = require "cpromise.uv.inbox"
 local luv = require "cpromise.uv.luv"
 local reader = require "cpromise.uv.reader"
 local request = require "cpromise.uv.request"
@@ -26,20 +28,28 @@ local methods = {}
 local File = {__name = "file", __index = methods}
 reader.extend(File, methods)
 
--- Nobody is cancelled with this: what it reads ahead is for the next reader.
+local function on_chunk(self, chunk)
+  self.reading = nil
+  if self.closing then return end
+  if chunk == "" then
+    reader.finish(self)
+  else
+    reader.arrive(self, chunk)
+    if inbox.lacks(self) then self:pull() end
+  end
+end
+
+local function on_failure(self, reason)
+  self.reading = nil
+  reader.finish(self, errors.as(reason, "read", self.about))
+end
+
+-- It is not cancelled with who reads: what comes is for the next one.
 function methods:pull()
   if self.reading or self.finished then return end
-  self.reading = fs.fs_read(self.fd, CHUNK, -1):next(function(chunk)
-    self.reading = nil
-    if chunk == "" then
-      reader.finish(self)
-    else
-      reader.arrive(self, chunk)
-    end
-  end, function(reason)
-    self.reading = nil
-    reader.finish(self, errors.as(reason, "read", self.about))
-  end)
+  self.reading = fs.fs_read(self.fd, CHUNK, -1):next(
+    function(chunk) on_chunk(self, chunk) end,
+    function(reason) on_failure(self, reason) end)
 end
 
 -- An operation on the descriptor, whose errors name the path.
@@ -164,8 +174,8 @@ function methods:close()
 end
 
 function File:__close()
-  local closed = self:close()
-  if core.canAwait() then core.await(closed) end
+  self:close()
+  closing.wait(self.closing)
 end
 
 local function ignore() end
@@ -221,7 +231,7 @@ end
 local Descriptor = {}
 
 function Descriptor:__close()
-  core.await(fs.fs_close(self.fd))
+  closing.wait(fs.fs_close(self.fd))
 end
 
 --- In an async call: open a file for a block.

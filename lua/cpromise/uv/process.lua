@@ -1,6 +1,7 @@
 --- Programs that run beside this one.
 
 local check = require "cpromise.check"
+local closing = require "cpromise.uv.closing"
 local core = require "cpromise.core"
 local errors = require "cpromise.uv.errors"
 local handover = require "cpromise.uv.handover"
@@ -63,19 +64,16 @@ end
 
 -- Close the pipes; what is to be awaited.
 local function close_streams(self)
-  local closing = {}
-  for i, pipe in ipairs(self.streams) do closing[i] = pipe:close() end
-  return core.allSettled(closing)
+  local closed = {}
+  for i, pipe in ipairs(self.streams) do closed[i] = pipe:close() end
+  return core.allSettled(closed)
 end
 
 function Process:__close(reason)
   local has_ended = reason == nil and not self.running
   local stopped = has_ended and self:wait() or self:stop()
   local closed = close_streams(self)
-  if core.canAwait() then
-    core.await(stopped)
-    core.await(closed)
-  end
+  closing.wait(core.allSettled {stopped, closed})
 end
 
 -- What the child gets for a descriptor: luv's way to say it, and our end of

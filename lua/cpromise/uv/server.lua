@@ -1,6 +1,7 @@
 --- Servers: each connection is a call of its own.
 
 local check = require "cpromise.check"
+local closing = require "cpromise.uv.closing"
 local connect = require "cpromise.uv.connect"
 local core = require "cpromise.core"
 local errors = require "cpromise.uv.errors"
@@ -145,7 +146,7 @@ end
 
 function Server:__close(reason)
   local ended = reason == nil and self:close() or self:cancel(reason)
-  if core.canAwait() then core.await(ended) end
+  closing.wait(ended)
 end
 
 local function check_ok(about, ok, text)

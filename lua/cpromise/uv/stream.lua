@@ -1,6 +1,7 @@
 --- Streams: TCP connections, pipes and terminals.
 
 local check = require "cpromise.check"
+local closing = require "cpromise.uv.closing"
 local core = require "cpromise.core"
 local errors = require "cpromise.uv.errors"
 local handles = require "cpromise.uv.handles"
@@ -117,8 +118,8 @@ function methods:close()
 end
 
 function Stream:__close()
-  local closed = self:close()
-  if core.canAwait() then core.await(closed) end
+  self:close()
+  closing.wait(self.closing)
 end
 
 local function name_of(self, call)

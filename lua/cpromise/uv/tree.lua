@@ -1,6 +1,7 @@
 --- Folders: listed, walked, made and removed.
 
 local check = require "cpromise.check"
+local closing = require "cpromise.uv.closing"
 local core = require "cpromise.core"
 local errors = require "cpromise.uv.errors"
 local file = require "cpromise.uv.file"
@@ -203,8 +204,8 @@ function folder_methods:close()
 end
 
 function Folder:__close()
-  local closed = self:close()
-  if core.canAwait() then core.await(closed) end
+  self:close()
+  closing.wait(self.closing)
 end
 
 local function make_temporary(prefix)

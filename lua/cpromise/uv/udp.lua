@@ -1,6 +1,7 @@
 --- Datagrams.
 
 local check = require "cpromise.check"
+local closing = require "cpromise.uv.closing"
 local connect = require "cpromise.uv.connect"
 local core = require "cpromise.core"
 local errors = require "cpromise.uv.errors"
@@ -151,8 +152,8 @@ function methods:close()
 end
 
 function Udp:__close()
-  local done = self:close()
-  if core.canAwait() then core.await(done) end
+  self:close()
+  closing.wait(self.closing)
 end
 
 local function open(host, port)

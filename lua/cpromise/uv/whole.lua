@@ -1,6 +1,7 @@
 --- Files read and written as a whole.
 
 local check = require "cpromise.check"
+local closing = require "cpromise.uv.closing"
 local core = require "cpromise.core"
 local errors = require "cpromise.uv.errors"
 local file = require "cpromise.uv.file"
@@ -74,11 +75,15 @@ local function open_temporary(path, mode)
 end
 
 -- Until it is known whether the file was made, it can't be removed.
-function Temporary:__close()
+local function remove(self)
   local opened, fd = core.pawait(core.shield(self.opening))
   if not opened then return end
   core.await(fs.fs_close(fd))
   if not self.renamed then core.pawait(fs.fs_unlink(self.path)) end
+end
+
+function Temporary:__close()
+  closing.wait(core.spawn(remove, self))
 end
 
 local function write_atomically(path, data, options)
