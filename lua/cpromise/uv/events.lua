@@ -22,6 +22,7 @@ local events = {}
 ---@field last integer
 ---@field stopped boolean?
 ---@field start (fun(): any, string?)?  of what runs while somebody waits
+---@field running boolean?  it does
 ---@field halt fun()  stop it
 ---@field on_stop fun()?  what is to be done besides, once
 ---@field about table?  what an error tells
@@ -76,9 +77,15 @@ local function take(self)
   return table.unpack(values, 1, values.n)
 end
 
+-- What runs while somebody waits: nobody does any more.
+local function pause(self)
+  if self.running then self.halt() end
+  self.running = nil
+end
+
 local function arrive(self, ...)
   push(self, ...)
-  if self.start then self.halt() end
+  pause(self)
   inbox.notify(self)
 end
 
@@ -87,16 +94,20 @@ local function fail(self, text)
   local failure = errors.from(self.call, text, self.about)
   push(self, failure.code)
   self.queue[self.last].failure = failure
-  if self.start then self.halt() end
+  pause(self)
   inbox.notify(self)
+end
+
+-- One who waited and was cancelled has left it running.
+local function resume(self)
+  if not self.start or self.running or has_something(self) then return end
+  local ok, text = self.start()
+  if ok then self.running = true else fail(self, text) end
 end
 
 local function wait(self)
   local promise = inbox.wait(self, has_something)
-  if self.start and not has_something(self) then
-    local ok, text = self.start()
-    if not ok then fail(self, text) end
-  end
+  resume(self)
   return promise
 end
 
