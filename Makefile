@@ -13,6 +13,7 @@
 #   make bench-accept  write that file
 #   make bench-growth  count instructions for few and for many operations
 #   make bench-report  measure, and write docs/benchmarks.md, with NOTE='...'
+#   make docs     write docs/uv.md from types/
 #   make install  install below PREFIX (/usr/local)
 #   make deps     install what the above need and the machine lacks
 #   make clean    remove what was built
@@ -116,6 +117,9 @@ bench-deps:
 	@test "$(DEPS)" != yes || CC='$(CC)' LUA='$(LUA)' .ci/deps bench
 	@$(MAKE) --no-print-directory $(BENCH_CORE)
 
+docs:
+	$(LUA) types/document.lua types/cpromise.uv.lua >docs/uv.md
+
 support: $(SUPPORT)
 
 # JOBS at a time; MUTANTS='^queue' for those of such names
@@ -142,6 +146,6 @@ deps:
 clean:
 	rm -rf build csrc/*.o cpromise lua/cpromise/*.so
 
-.PHONY: all help demo test soak mutants support check install deps clean \
+.PHONY: all help demo test soak mutants support check docs install deps clean \
   bench bench-tiny bench-quick bench-full bench-count bench-check \
   bench-accept bench-growth bench-report bench-deps
