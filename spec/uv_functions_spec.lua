@@ -4,6 +4,7 @@ local Promise = require "cpromise"
 local functions = require "cpromise.uv.functions"
 local helper = require "spec.helper"
 local luv = require "luv"
+local messages = require "cpromise.uv.messages"
 local spec = require "spec.uv"
 local uv = require "cpromise.uv"
 
@@ -55,6 +56,31 @@ describe("the list of functions", function()
     assert.matches("^uv_fs_t", tostring(luv.fs_stat(".", function() end)))
     assert.is_nil(luv.read_file)
   end)
+end)
+
+describe("the messages of errors", function()
+  -- In a process of its own: libuv never frees what it says of numbers that
+  -- are no error.
+  local PROGRAM <const> = [[
+    local uv = require "luv"
+    for number = 1, 4100 do
+      local text, name = uv.translate_sys_error(-number)
+      if name and not name:find "^Unknown" then
+        print(name, (text:gsub("^[^:]*: ", "")))
+      end
+    end
+  ]]
+
+  it("are libuv's", test(function()
+    local result = await(uv.run_process(arg[-1] or "lua5.4",
+      {"-e", PROGRAM}, {env = {LD_PRELOAD = false}}))
+    local n = 0
+    for name, message in result.stdout:gmatch "(%S+)\t([^\n]*)" do
+      assert.equal(message, messages[name])
+      n = n + 1
+    end
+    assert.is_true(n > 70)
+  end))
 end)
 
 -- For each request: how it succeeds (`ok` returns a promise, and may look at

@@ -1,7 +1,7 @@
 --- Failures of luv as tables: luv gives strings, some of them bare names.
 
 local core = require "cpromise.core"
-local luv = require "cpromise.uv.luv"
+local messages = require "cpromise.uv.messages"
 
 local errors = {}
 
@@ -23,29 +23,6 @@ function Failure:__tostring()
     self.code, self.message, subject(self), self.call)
 end
 
--- The names of libuv's errors and what they mean: luv translates numbers
--- only. The numbers are those of the system, and libuv's own.
-local meanings
-
-local function learn(first, last)
-  for number = first, last do
-    local text, name = luv.translate_sys_error(-number)
-    if name and not name:find "^Unknown" then
-      meanings[name] = meanings[name] or text:match "^[^:]*: (.*)"
-    end
-  end
-end
-
-local function meaning(code)
-  if not meanings then
-    meanings = {}
-    learn(1, 256)
-    learn(3000, 3014)
-    learn(4023, 4096)
-  end
-  return meanings[code]
-end
-
 --- A failure of a call.
 ---@param call string  the function's name
 ---@param code string  as "ENOENT"
@@ -54,7 +31,7 @@ end
 ---@return cpromise.uv.Error
 function errors.new(call, code, message, about)
   local failure = {code = code, call = call}
-  failure.message = message or meaning(code) or "unknown error"
+  failure.message = message or messages[code] or "unknown error"
   for name, value in pairs(about or {}) do failure[name] = value end
   return setmetatable(failure, Failure)
 end
@@ -67,7 +44,7 @@ end
 ---@return cpromise.uv.Error
 function errors.from(call, text, about)
   text = tostring(text)
-  local code = text:match "^%u[%u%d_]+$" or text:match "^(%u[%u%d_]+):"
+  local code = text:match "^(%u[%u%d_]+)$" or text:match "^(%u[%u%d_]+):"
   if code then return errors.new(call, code, nil, about) end
   return errors.new(call, "UNKNOWN", text, about)
 end

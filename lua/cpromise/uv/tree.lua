@@ -22,22 +22,43 @@ end
 
 -- Some file systems don't tell what an entry is.
 local function kind_of(path, kind)
-  if kind and kind ~= "unknown" then return kind end
+  if kind ~= "unknown" then return kind end
   local ok, stat = core.pawait(fs.fs_lstat(path))
   return ok and stat.type or "unknown"
+end
+
+-- What luv found, all at once: if one stops at the last entry, libuv never
+-- frees that.
+local function list(found)
+  local entries = {next = 1}
+  for name, kind in luv.fs_scandir_next, found do
+    entries[#entries + 1] = {name = name, kind = kind or "unknown"}
+  end
+  return entries
+end
+
+-- A promise of the entries of a folder, for `next_entry`.
+local function scan(path)
+  return fs.fs_scandir(path):next(list)
+end
+
+local function next_entry(entries)
+  local entry = entries[entries.next]
+  entries.next = entries.next + 1
+  if entry then return entry.name, entry.kind end
 end
 
 --- An iterator over the names in a folder, and what they are. It awaits.
 function tree.scandir(path)
   file.check_path(1, "scandir", path)
-  local scan = fs.fs_scandir(path)
+  local scanning = scan(path)
   local entries
   return function()
     if not entries then
       check.can_await()
-      entries = core.await(scan)
+      entries = core.await(scanning)
     end
-    local name, kind = luv.fs_scandir_next(entries)
+    local name, kind = next_entry(entries)
     if not name then return nil end
     return name, kind_of(join(path, name), kind)
   end
@@ -47,7 +68,7 @@ end
 ---@field stack {path: string, depth: integer, scan: Promise?}[]  folders that
 ---  are still to be listed, the next one last
 ---@field folder table?  the one that is being listed
----@field entries userdata?  of it
+---@field entries table?  of it
 ---@field options cpromise.uv.WalkOptions
 local Walk = {}
 Walk.__index = Walk
@@ -56,7 +77,7 @@ Walk.__index = Walk
 local function look_ahead(walk)
   local stack = walk.stack
   for i = #stack, math.max(1, #stack - AHEAD + 1), -1 do
-    stack[i].scan = stack[i].scan or fs.fs_scandir(stack[i].path)
+    stack[i].scan = stack[i].scan or scan(stack[i].path)
   end
 end
 
@@ -92,7 +113,7 @@ local function step(walk)
     while not walk.entries do
       if not enter(walk) then return nil end
     end
-    local name, kind = luv.fs_scandir_next(walk.entries)
+    local name, kind = next_entry(walk.entries)
     if name then
       local folder = walk.folder
       local path, depth = join(folder.path, name), folder.depth + 1
@@ -159,12 +180,12 @@ local function unless_gone(promise)
 end
 
 local function remove_folder(path)
-  local ok, entries = core.pawait(fs.fs_scandir(path))
+  local ok, entries = core.pawait(scan(path))
   if not ok then
     if errors.is(entries, "ENOENT") then return end
     error(entries, 0)
   end
-  for name, kind in luv.fs_scandir_next, entries do
+  for name, kind in next_entry, entries do
     local inner = join(path, name)
     if kind_of(inner, kind) == "directory" then
       remove_folder(inner)
