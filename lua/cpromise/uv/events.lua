@@ -127,7 +127,7 @@ function Events:__call()
       error(errors.new("receive", "EBUSY", "somebody waits already"), 0)
     end
     check.can_await()
-    core.await(wait(self))
+    inbox.await(self, has_something, resume)
   end
   if self.last < self.first then return nil end
   local values = table.pack(take(self))

@@ -4,7 +4,6 @@ local check = require "cpromise.check"
 local closing = require "cpromise.uv.closing"
 local core = require "cpromise.core"
 local errors = require "cpromise.uv.errors"
-local handover = require "cpromise.uv.handover"
 local inbox = require "cpromise.uv.inbox"
 local luv = require "cpromise.uv.luv"
 local reader = require "cpromise.uv.reader"
@@ -20,7 +19,8 @@ local MODE <const> = 438 -- rw-rw-rw-, less what the umask takes
 
 ---@class cpromise.uv.FileState: cpromise.uv.File, cpromise.uv.ReaderState
 ---@field fd integer?  until it is closed
----@field reading Promise?  the read that is under way, if there is one
+---@field reading boolean?  a read is under way
+---@field on_idle fun()?  called when it is over
 ---@field writing Promise?  the latest
 ---@field closing Promise?
 local methods = {}
@@ -28,28 +28,31 @@ local methods = {}
 local File = {__name = "file", __index = methods}
 reader.extend(File, methods)
 
-local function on_chunk(self, chunk)
-  self.reading = nil
-  if self.closing then return end
-  if chunk == "" then
-    reader.finish(self)
-  else
-    reader.arrive(self, chunk)
-    if inbox.lacks(self) then self:pull() end
+local function on_read(self)
+  return function(err, chunk)
+    self.reading = nil
+    if self.on_idle then
+      self.on_idle()
+    elseif err then
+      reader.finish(self, errors.from("read", err, self.about))
+    elseif chunk == "" then
+      reader.finish(self)
+    else
+      reader.arrive(self, chunk)
+      if inbox.lacks(self) then self:pull() end
+    end
   end
-end
-
-local function on_failure(self, reason)
-  self.reading = nil
-  reader.finish(self, errors.as(reason, "read", self.about))
 end
 
 -- It is not cancelled with who reads: what comes is for the next one.
 function methods:pull()
   if self.reading or self.finished then return end
-  self.reading = fs.fs_read(self.fd, CHUNK, -1):next(
-    function(chunk) on_chunk(self, chunk) end,
-    function(reason) on_failure(self, reason) end)
+  local started, text = luv.fs_read(self.fd, CHUNK, -1, self.on_read)
+  if started then
+    self.reading = true
+  else
+    reader.finish(self, errors.from("read", text, self.about))
+  end
 end
 
 -- An operation on the descriptor, whose errors name the path.
@@ -155,19 +158,32 @@ function methods:fileno()
 end
 
 -- What is under way uses the descriptor: another file may get its number.
-local function close(self)
-  if self.reading then core.pawait(core.shield(self.reading)) end
+local function close_when_idle(self)
+  if self.reading then
+    local idle, resolve = core.withResolvers()
+    self.on_idle = resolve
+    core.await(idle)
+  end
   if self.writing then core.pawait(core.shield(self.writing)) end
   local fd = self.fd
   self.fd = nil
   core.await(fs.fs_close(fd))
 end
 
+local function close(self)
+  if self.reading or self.writing then
+    return core.spawn(close_when_idle, self)
+  end
+  local fd = self.fd
+  self.fd = nil
+  return fs.fs_close(fd)
+end
+
 --- A promise that is fulfilled when it is closed.
 function methods:close()
   check.self(self, File, "close")
   if not self.closing then
-    self.closing = core.spawn(close, self)
+    self.closing = close(self)
     reader.close(self)
   end
   return core.shield(self.closing)
@@ -178,15 +194,13 @@ function File:__close()
   closing.wait(self.closing)
 end
 
-local function ignore() end
-
-local function open(pending, path)
-  local ok, fd = pcall(core.await, pending)
-  if not ok then error(errors.as(fd, "open", {path = path}), 0) end
-  handover.give(fd, function() luv.fs_close(fd, ignore) end)
+local function new(fd, path)
   local self = reader.init({fd = fd, about = {path = path}}, math.huge)
+  self.on_read = on_read(self)
   return setmetatable(self, File)
 end
+
+local open = request.opening("fs_open", "open", new)
 
 --- Raise for what is no path.
 ---@param arg integer
@@ -224,7 +238,7 @@ function file.open(path, mode, permissions)
     check.fail(2, "open", ("invalid mode '%s'"):format(mode))
   end
   file.check_mode(3, "open", permissions)
-  return core.spawn(open, fs.fs_open(path, mode, permissions or MODE), path)
+  return open(path, mode, permissions or MODE)
 end
 
 -- For `local _ <close> =`: the descriptor is closed at the end of the block.

@@ -1,6 +1,6 @@
 --- What libuv says of its errors. Functions that call back give the name
---- alone. To ask luv for the words one needs the number of the error; and where
---- there is none of that number, libuv never frees what it says.
+--- alone. To ask luv for the words one needs the number of the error; and
+--- where there is none of that number, libuv never frees what it says.
 
 ---@type table<string, string>
 return {

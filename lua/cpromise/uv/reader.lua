@@ -75,7 +75,7 @@ local function receive_now(self, ready, take)
   if inbox.is_busy(self) then error(busy(self, "read"), 0) end
   if not ready(self) then
     check.can_await()
-    core.await(want(self, ready))
+    inbox.await(self, ready, self.pull)
   end
   return take(self)
 end

@@ -127,7 +127,8 @@ end
 
 local function ignore() end
 
--- Cancelled, it ends at once; what luv gives later is closed.
+-- Cancelled, it ends at once; what luv gives later is closed. Returns what
+-- `spec.wrap`, if there is one, makes of the results.
 local function hand_over(spec, a, b, c, d)
   local promise, resolve, reject = core.withResolvers()
   local results, is_unwanted
@@ -148,6 +149,7 @@ local function hand_over(spec, a, b, c, d)
   return core.spawn(function()
     local ok, reason = pcall(core.await, promise)
     if ok then ok, reason = pcall(handover.wait) end
+    if ok and spec.wrap then return spec.wrap(results[1], a) end
     if ok then return table.unpack(results, 1, results.n) end
     is_unwanted = true
     if results then give_back(results[1]) else stop(spec, started) end
@@ -168,6 +170,21 @@ local function make(name, spec)
     if request.has_callback(at, ...) then return request.pass(fn, ...) end
     return call(spec, ...)
   end
+end
+
+--- A function that opens something, as one that makes an object of it. Its
+--- errors name another call.
+---@param name string  luv's
+---@param call string
+---@param wrap fun(opened: any, first: any): any  gets the first argument, too
+---@return fun(...): Promise
+function request.opening(name, call, wrap)
+  local spec = functions.requests[name]
+  spec = {
+    name = call, fn = luv[name], place = place[spec.at], tells = spec.tells,
+    dispose = spec.dispose, wrap = wrap,
+  }
+  return function(...) return hand_over(spec, ...) end
 end
 
 --- All of them, by name.

@@ -23,18 +23,19 @@ local function naming(call, path, fn, ...)
   error(errors.as(results[2], call, {path = path}), 0)
 end
 
--- Files of the kernel say that they are empty, others grow: so it reads until
--- nothing comes.
+-- One read gets a file as large as it says. Those of the kernel say that they
+-- are empty, others grow: so it reads until nothing comes.
 local function read_to_end(path)
   local opened <close> = file.descriptor(path, "r", 0)
   local size = core.await(fs.fs_fstat(opened.fd)).size
+  local chunk = core.await(fs.fs_read(opened.fd, size > 0 and size + 1 or
+    CHUNK, -1))
+  if #chunk == size then return chunk end
   local parts = {}
-  repeat
-    local chunk = core.await(fs.fs_read(opened.fd,
-      math.max(CHUNK, size + 1), -1))
+  while chunk ~= "" do
     parts[#parts + 1] = chunk
-    size = size - #chunk
-  until chunk == ""
+    chunk = core.await(fs.fs_read(opened.fd, CHUNK, -1))
+  end
   return table.concat(parts)
 end
 
