@@ -14,11 +14,11 @@ watchdog:unref()
 ]]
 
 -- Prints the types of the handles that are open; of promises' own, and the
--- watchdog, there are timers and an idle handle.
+-- watchdog, there are timers, an idle handle, and what keeps no loop alive.
 local OPEN <const> = [[
 uv.walk(function(handle)
   local kind = uv.handle_get_type(handle)
-  local ours = kind == "timer" or kind == "idle"
+  local ours = kind == "timer" or kind == "idle" or not uv.has_ref(handle)
   if not ours and not uv.is_closing(handle) then print("open: " .. kind) end
 end)
 ]]

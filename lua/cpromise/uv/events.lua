@@ -6,7 +6,6 @@
 --- stopped (sockets, for instance) runs only while somebody waits.
 
 local check = require "cpromise.check"
-local core = require "cpromise.core"
 local errors = require "cpromise.uv.errors"
 local functions = require "cpromise.uv.functions"
 local inbox = require "cpromise.uv.inbox"

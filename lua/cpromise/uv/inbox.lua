@@ -33,8 +33,8 @@ function inbox.notify(self)
 end
 
 --- A promise that is fulfilled when `ready(self)` holds, and no other job is
---- left: so that what a handler of it takes is not lost on its way. Nobody else
---- may wait.
+--- left: so that what a handler of it takes is not lost on its way. Nobody
+--- else may wait.
 ---@param ready fun(self): boolean
 ---@return Promise
 function inbox.wait(self, ready)
