@@ -109,11 +109,7 @@ end
 
 local names = {"stdin", "stdout", "stderr"}
 
-local function close_all(pipes)
-  for _, pipe in ipairs(pipes) do pipe:close() end
-end
-
--- Start it at once. Raises a failure; then no pipe is left.
+-- Start it at once. Raises a failure when no pipe is left of it.
 local function start(command, args, options, defaults)
   local self = setmetatable(
     {manner = options.kill, streams = {}, running = true}, Process)
@@ -137,7 +133,7 @@ local function start(command, args, options, defaults)
     resolve(code, signal)
   end)
   if not handle then
-    close_all(self.streams)
+    closing.wait(close_streams(self))
     error(errors.from("spawn", pid, {path = command}), 0)
   end
   self.handle, self.pid = handle, pid
