@@ -87,6 +87,12 @@ function uv.open(path, mode, permissions) end
 ---@nodiscard
 function file:read(n) end
 
+--- The next bytes, as many as have come, but no more than `n`.
+---@param n integer  at least 1
+---@return Promise  of a string, or nil
+---@nodiscard
+function file:read_some(n) end
+
 --- What stands before the delimiter, and true; or what is left at the end, and
 --- false; or nil. Rejects with "EMSGSIZE", and takes nothing, if that is longer
 --- than the limit.
@@ -278,6 +284,12 @@ function uv.stream(handle) end
 ---@nodiscard
 function stream:read(n) end
 
+--- The next bytes, as many as have come, but no more than `n`.
+---@param n integer  at least 1
+---@return Promise  of a string, or nil
+---@nodiscard
+function stream:read_some(n) end
+
 --- What stands before the delimiter, and true; or what is left at the end, and
 --- false; or nil. Rejects with "EMSGSIZE", and takes nothing, if that is longer
 --- than the limit.
@@ -304,6 +316,12 @@ function stream:lines(limit) end
 ---@return fun(): string?
 ---@nodiscard
 function stream:chunks(n) end
+
+--- Fulfilled when the other side has ended, or failed, or this one is closed.
+--- Nothing is taken; to see the end it reads ahead as far as it may.
+---@return Promise
+---@nodiscard
+function stream:ended() end
 
 --- Write all. Fulfilled when the system has taken it: to await that keeps a fast
 --- writer from filling the memory. One may write at a time; a second call rejects

@@ -43,6 +43,15 @@ function Buffer:take_chunk()
   return chunk
 end
 
+--- Take what is left of the next chunk, but no more than `n` bytes.
+---@param n integer
+---@return string
+function Buffer:take_some(n)
+  local rest = #self.chunks[self.first] - self.at + 1
+  if rest <= n then return self:take_chunk() end
+  return self:take(n)
+end
+
 --- Take the next `n` bytes, or all if there are fewer.
 ---@param n integer
 ---@return string

@@ -17,6 +17,7 @@ local reader = {}
 ---@field pull fun(self)  get more, unless that is under way
 ---@field finished boolean?  no more will come
 ---@field failure cpromise.uv.Error?  why no more will come
+---@field end_event cpromise.Event?  if somebody asked for it
 ---@field about table?  what an error tells
 ---@field limit number  how long a line may be
 local methods = {}
@@ -31,6 +32,14 @@ function reader.init(self, limit)
   return self
 end
 
+--- A promise that is fulfilled when no more will come.
+---@return Promise
+function reader.ended(self)
+  self.end_event = self.end_event or core.event()
+  if self.finished then self.end_event:set() end
+  return self.end_event:wait()
+end
+
 --- Bytes have arrived.
 function reader.arrive(self, chunk)
   self.buffer:push(chunk)
@@ -42,6 +51,7 @@ end
 function reader.finish(self, failure)
   self.finished = true
   self.failure = self.failure or failure
+  if self.end_event then self.end_event:set() end
   inbox.notify(self)
 end
 
@@ -50,6 +60,7 @@ function reader.close(self)
   self.buffer = buffer.new()
   self.failure = errors.new("read", "EBADF", "it is closed", self.about)
   self.finished = true
+  if self.end_event then self.end_event:set() end
   inbox.notify(self)
 end
 
@@ -92,6 +103,14 @@ end
 local function take_some(self)
   if self.buffer.size > 0 then return self.buffer:take_chunk() end
   return at_end(self)
+end
+
+-- The same, no more than `n` bytes.
+local function at_most(n)
+  return function(self)
+    if self.buffer.size > 0 then return self.buffer:take_some(n) end
+    return at_end(self)
+  end
 end
 
 local function take_all(self)
@@ -149,6 +168,12 @@ function methods:read(n)
   if n == nil then return receive(self, "read", has_some, take_some) end
   check_count(n, 2, "read")
   return receive(self, "read", portion(n))
+end
+
+--- A promise of the next bytes, as many as have come, but no more than `n`.
+function methods:read_some(n)
+  check_count(n, 2, "read_some")
+  return receive(self, "read_some", has_some, at_most(n))
 end
 
 --- A promise of what stands before the delimiter, and whether it was there.

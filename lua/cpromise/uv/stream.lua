@@ -63,6 +63,14 @@ function methods:pull()
   end
 end
 
+--- A promise that is fulfilled when the other side has ended or failed, or this
+--- one is closed. Nothing is taken; no more is read ahead than otherwise.
+function methods:ended()
+  check.self(self, Stream, "ended")
+  if self.buffer.size < self.ahead then self:pull() end
+  return reader.ended(self)
+end
+
 local function not_data(v)
   if type(v) == "string" then return end
   if type(v) ~= "table" then return check.expected("string or table", v) end
