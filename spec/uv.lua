@@ -94,8 +94,8 @@ end
 function uv.leaves_nothing(body, ...)
   local descriptors, handles = uv.descriptors(), uv.handles()
   local results = table.pack(pcall(body, ...))
-  check_nothing_left(descriptors, handles)
   if not results[1] then error(results[2], 0) end
+  check_nothing_left(descriptors, handles)
   return table.unpack(results, 2, results.n)
 end
 

@@ -30,6 +30,14 @@ local function closing(name)
 end
 
 handles.close = closing "close"
+--- A promise that is fulfilled when a handle of ours has been closed. The
+--- program may have done that itself.
+---@return Promise
+function handles.close_anyhow(handle)
+  if luv.is_closing(handle) then return core.resolve() end
+  return handles.close(handle)
+end
+
 handles.tcp_close_reset = luv.tcp_close_reset and closing "tcp_close_reset"
 
 --- luv's `listen`: each event is a connection to accept.

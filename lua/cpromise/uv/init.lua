@@ -23,7 +23,9 @@ for name, value in pairs(luv) do uv[name] = value end
 
 -- Those of its functions that call back, in their place.
 for _, functions in ipairs {request.all, events.all, handles} do
-  for name, fn in pairs(functions) do uv[name] = fn end
+  for name, fn in pairs(functions) do
+    if luv[name] then uv[name] = fn end
+  end
 end
 uv.new_work, uv.queue_work = work.new_work, work.queue_work
 

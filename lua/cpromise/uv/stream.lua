@@ -63,8 +63,8 @@ function methods:pull()
   end
 end
 
---- A promise that is fulfilled when the other side has ended or failed, or this
---- one is closed. Nothing is taken; no more is read ahead than otherwise.
+--- A promise that is fulfilled when the other side has ended or failed, or
+--- this one is closed. Nothing is taken; no more is read ahead than otherwise.
 function methods:ended()
   check.self(self, Stream, "ended")
   if self.buffer.size < self.ahead then self:pull() end
@@ -118,8 +118,7 @@ function methods:close()
   check.self(self, Stream, "close")
   if not self.closing then
     self.reading = nil
-    self.closing = handles.close(self.handle)
-    self.closing:next(nil, function() end) -- the program has closed it
+    self.closing = handles.close_anyhow(self.handle)
     reader.close(self)
   end
   return core.shield(self.closing)

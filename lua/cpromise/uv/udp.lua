@@ -142,8 +142,7 @@ function methods:close()
   check.self(self, Udp, "close")
   if not self.closing then
     stop(self)
-    self.closing = handles.close(self.handle)
-    self.closing:next(nil, function() end) -- the program has closed it
+    self.closing = handles.close_anyhow(self.handle)
     self.datagram = nil
     self.failure = errors.new("receive", "EBADF", "it is closed", self.about)
     inbox.notify(self)
