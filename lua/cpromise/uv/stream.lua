@@ -64,7 +64,7 @@ function methods:pull()
 end
 
 --- A promise that is fulfilled when the other side has ended or failed, or
---- this one is closed. Nothing is taken; no more is read ahead than otherwise.
+--- this one is closed. Nothing is taken, and no more is read ahead than else.
 function methods:ended()
   check.self(self, Stream, "ended")
   if self.buffer.size < self.ahead then self:pull() end
