@@ -52,7 +52,10 @@ for example in io.popen("find examples -name '*.lua' | sort"):lines() do
   if expected ~= "" then
     describe(example, function()
       it("prints what its header says", function()
-        check(expected, example, {})
+        local text, status = run(example, {})
+        if status == 77 then return pending(text) end -- what it needs lacks
+        assert.equal(expected, text)
+        assert.equal(0, status)
       end)
     end)
   end
