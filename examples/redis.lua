@@ -30,13 +30,21 @@ local Failure = {__tostring = function(self) return self.message end}
 
 -- The protocol -------------------------------------------------------------
 
+-- What comes before so many bytes; the small ones are made once.
+local lengths = setmetatable({}, {__index = function(known, n)
+  local text = ("$%d\r\n"):format(n)
+  if n < 1000 then known[n] = text end
+  return text
+end})
+
 local function encode(...)
-  local parts = {("*%d\r\n"):format(select("#", ...))}
-  for i = 1, select("#", ...) do
-    local word = tostring((select(i, ...)))
-    parts[i + 1] = ("$%d\r\n%s\r\n"):format(#word, word)
+  local n = select("#", ...)
+  local parts = {...}
+  for i = 1, n do
+    local word = tostring(parts[i])
+    parts[i] = lengths[#word] .. word
   end
-  return table.concat(parts)
+  return "*" .. n .. "\r\n" .. table.concat(parts, "\r\n") .. "\r\n"
 end
 
 local parse
@@ -60,24 +68,29 @@ local function parse_string(text, at, n)
   return text:sub(at, at + n - 1), at + n + 2
 end
 
-local function line_as(kind, line)
-  if kind == "+" then return line end
-  if kind == "-" then return setmetatable({message = line}, Failure) end
-  return kind == ":" and math.tointeger(tonumber(line))
-end
+local kinds = {
+  ["+"] = function(_, at, line) return line, at end,
+  ["-"] = function(_, at, line)
+    return setmetatable({message = line}, Failure), at
+  end,
+  [":"] = function(_, at, line) return math.tointeger(line), at end,
+  ["$"] = function(text, at, line)
+    return parse_string(text, at, math.tointeger(line))
+  end,
+  ["*"] = function(text, at, line)
+    return parse_list(text, at, math.tointeger(line))
+  end,
+}
 
--- The answer that begins at a position, and the one after it; or nil, and how
--- many bytes are missing at least.
+-- The answer that begins at a position, and where the next one does; or nil,
+-- and how many bytes are missing at least.
 function parse(text, at)
   local line_end = text:find("\r\n", at, true)
   if not line_end then return nil, 1 end
-  local kind, line = text:sub(at, at), text:sub(at + 1, line_end - 1)
-  local n = math.tointeger(tonumber(line))
-  if kind == "$" and n then return parse_string(text, line_end + 2, n) end
-  if kind == "*" and n then return parse_list(text, line_end + 2, n) end
-  local answer = line_as(kind, line)
-  if not answer then error("no answer of Redis: " .. kind .. line, 0) end
-  return answer, line_end + 2
+  local kind = kinds[text:sub(at, at)]
+  local line = text:sub(at + 1, line_end - 1)
+  if not kind then error("no answer of Redis: " .. line, 0) end
+  return kind(text, line_end + 2, line)
 end
 
 -- Call a function with each answer, till the connection ends.

@@ -77,6 +77,7 @@ build = {
     ["cpromise.uv.server"] = "lua/cpromise/uv/server.lua",
     ["cpromise.uv.signals"] = "lua/cpromise/uv/signals.lua",
     ["cpromise.uv.sigpipe"] = "lua/cpromise/uv/sigpipe.lua",
+    ["cpromise.uv.slurp"] = "lua/cpromise/uv/slurp.lua",
     ["cpromise.uv.stream"] = "lua/cpromise/uv/stream.lua",
     ["cpromise.uv.tree"] = "lua/cpromise/uv/tree.lua",
     ["cpromise.uv.udp"] = "lua/cpromise/uv/udp.lua",

@@ -198,6 +198,26 @@ describe("read_file", function()
   end))
 end)
 
+describe("read_file, cancelled", function()
+  it("leaves nothing", spec.test(function(folder)
+    local path = spec.put(folder .. "/file", ("x"):rep(300000))
+    local moments = spec.cancel_everywhere(function()
+      assert.equal(300000, #await(uv.read_file(path)))
+    end)
+    assert.is_true(moments > 3)
+  end))
+
+  it("doesn't wait for a pipe that nobody writes to", test(function(folder)
+    local path = folder .. "/fifo"
+    assert(os.execute("mkfifo " .. path))
+    local reading = uv.read_file(path)
+    await(Promise.delay(0.01))
+    reading:cancel()
+    assert.is_false((pawait(reading)))
+    await(uv.write_file(path, "")) -- or the thread would wait for ever
+  end))
+end)
+
 describe("write_file", function()
   for _, atomic in ipairs {false, true} do
     local how = atomic and ", atomically" or ""

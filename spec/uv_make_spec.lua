@@ -71,33 +71,29 @@ describe("make", function()
     assert.is_false(exists(folder .. "/c"))
   end))
 
-  it("makes N at once, and no more", test([[
-all: 1 2 3 4 5 6
-1:
-|echo + >>log; sleep 0.05; echo - >>log
-2:
-|echo + >>log; sleep 0.05; echo - >>log
-3:
-|echo + >>log; sleep 0.05; echo - >>log
-4:
-|echo + >>log; sleep 0.05; echo - >>log
-5:
-|echo + >>log; sleep 0.05; echo - >>log
-6:
-|echo + >>log; sleep 0.05; echo - >>log
-]], function(make, folder)
-    for _, jobs in ipairs {1, 3, 6} do
-      os.remove(folder .. "/log")
-      assert.equal(0, (select(2, make("-j", tostring(jobs)))))
-      local now, most = 0, 0
-      for sign in spec.get(folder .. "/log"):gmatch "[+-]" do
-        now = now + (sign == "+" and 1 or -1)
-        most = math.max(most, now)
+  -- Each command waits until so many have begun.
+  local AT_ONCE <const> = ("%d:\n|echo + >>log; until test `grep -c + log`" ..
+    " -ge $JOBS; do sleep 0.01; done; echo - >>log\n")
+
+  local six = {"all: 1 2 3 4 5 6\n"}
+  for i = 1, 6 do six[i + 1] = AT_ONCE:format(i) end
+
+  it("makes N at once, and no more", test(table.concat(six),
+    function(make, folder)
+      for _, jobs in ipairs {1, 3, 6} do
+        os.remove(folder .. "/log")
+        luv.os_setenv("JOBS", tostring(jobs))
+        assert.equal(0, (select(2, make("-j", tostring(jobs)))))
+        local now, most = 0, 0
+        for sign in spec.get(folder .. "/log"):gmatch "[+-]" do
+          now = now + (sign == "+" and 1 or -1)
+          most = math.max(most, now)
+        end
+        assert.equal(jobs, most)
+        assert.equal(0, now)
       end
-      assert.equal(jobs, most)
-      assert.equal(0, now)
-    end
-  end))
+      luv.os_unsetenv "JOBS"
+    end))
 
   it("ends all others when a command fails", test([[
 all: slow bad never

@@ -19,11 +19,17 @@ local HIGH_WATER <const> = 64 * 1024
 -- How long a line may be, if nobody says.
 local LINE_LIMIT <const> = 1024 * 1024
 
+-- So many writes in a row may end at once.
+local EAGER <const> = 16
+
+local DONE <const> = core.resolve()
+
 ---@class cpromise.uv.StreamState: cpromise.uv.Stream, cpromise.uv.ReaderState
 ---@field handle userdata
 ---@field ahead integer  how much is read ahead
 ---@field reading boolean?  luv is
 ---@field writing Promise?  the latest
+---@field eager integer  how many writes there were
 ---@field closing Promise?
 local methods = {}
 
@@ -92,6 +98,26 @@ local function refusal(self, call)
   end
 end
 
+-- Mostly the system takes all at once, and to be called back costs a turn of
+-- the loop. But a writer that is never kept waiting would let nothing else
+-- happen; so every so often it has to.
+local function write_now(self, data)
+  self.eager = self.eager + 1
+  if self.eager % EAGER == 0 or data == "" then return data end
+  local n, text, code = luv.try_write(self.handle, data)
+  if not n then
+    if code == "EAGAIN" then return data end
+    return nil, errors.from("write", text, self.about)
+  end
+  if type(data) == "table" then
+    local size = 0
+    for i = 1, #data do size = size + #data[i] end
+    if n == size then return nil end
+    data = table.concat(data)
+  end
+  if n < #data then return data:sub(n + 1) end
+end
+
 --- A promise that is fulfilled when the system has taken the data.
 function methods:write(data)
   check.self(self, Stream, "write")
@@ -100,7 +126,10 @@ function methods:write(data)
   local refused = refusal(self, "write")
   if refused then return core.reject(refused) end
   if type(data) == "table" and #data == 0 then data = "" end
-  self.writing = request.all.write(self.handle, data)
+  local rest, failure = write_now(self, data)
+  if failure then return core.reject(failure) end
+  if not rest then return DONE end
+  self.writing = request.all.write(self.handle, rest)
   return self.writing
 end
 
@@ -162,7 +191,7 @@ function stream.new(handle, about)
   local kind = luv.handle_get_type(handle)
   sigpipe.catch()
   local self = reader.init({
-    handle = handle, about = about,
+    handle = handle, about = about, eager = 0,
     -- What is typed ahead may be for another program.
     ahead = kind == "tty" and 1 or HIGH_WATER,
   }, LINE_LIMIT)

@@ -7,13 +7,13 @@ local errors = require "cpromise.uv.errors"
 local file = require "cpromise.uv.file"
 local luv = require "cpromise.uv.luv"
 local request = require "cpromise.uv.request"
+local slurp = require "cpromise.uv.slurp"
 local stream = require "cpromise.uv.stream"
 
 local fs = request.all
 
 local whole = {}
 
-local CHUNK <const> = 64 * 1024
 local MODE <const> = 438 -- rw-rw-rw-, less what the umask takes
 
 -- An error of a descriptor names the path.
@@ -23,26 +23,10 @@ local function naming(call, path, fn, ...)
   error(errors.as(results[2], call, {path = path}), 0)
 end
 
--- One read gets a file as large as it says. Those of the kernel say that they
--- are empty, others grow: so it reads until nothing comes.
-local function read_to_end(path)
-  local opened <close> = file.descriptor(path, "r", 0)
-  local size = core.await(fs.fs_fstat(opened.fd)).size
-  local chunk = core.await(fs.fs_read(opened.fd, size > 0 and size + 1 or
-    CHUNK, -1))
-  if #chunk == size then return chunk end
-  local parts = {}
-  while chunk ~= "" do
-    parts[#parts + 1] = chunk
-    chunk = core.await(fs.fs_read(opened.fd, CHUNK, -1))
-  end
-  return table.concat(parts)
-end
-
 --- A promise of what is in the file.
 function whole.read_file(path)
   file.check_path(1, "read_file", path)
-  return core.spawn(naming, "read_file", path, read_to_end, path)
+  return slurp(path)
 end
 
 local function write_plainly(path, data, options, flags)
