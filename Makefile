@@ -12,6 +12,7 @@
 #   make bench-check   compare them with those in bench/instructions.txt
 #   make bench-accept  write that file
 #   make bench-growth  count instructions for few and for many operations
+#   make bench-uv      proxy, Redis and files beside node (ROUNDS=5)
 #   make bench-report  measure, and write docs/benchmarks.md, with NOTE='...'
 #   make docs     write docs/uv.md from types/
 #   make install  install below PREFIX (/usr/local)
@@ -33,6 +34,7 @@ FILES ?=
 JOBS ?= 2
 MUTANTS ?=
 BENCH ?=
+ROUNDS ?=
 NOTE ?=
 
 CFLAGS ?= -O2 -g
@@ -113,6 +115,10 @@ bench-report: bench-deps
 	@$(LUA) bench/run.lua report
 	@CC='$(CC)' $(LUA) bench/report.lua '$(NOTE)'
 
+bench-uv: bench-deps
+	@$(ENV) LUA_CPATH_5_4='build/bench/?.so;;' $(LUA) bench/uv/run.lua \
+	  $(ROUNDS)
+
 bench-deps:
 	@test "$(DEPS)" != yes || CC='$(CC)' LUA='$(LUA)' .ci/deps bench
 	@$(MAKE) --no-print-directory $(BENCH_CORE)
@@ -148,4 +154,4 @@ clean:
 
 .PHONY: all help demo test soak mutants support check docs install deps clean \
   bench bench-tiny bench-quick bench-full bench-count bench-check \
-  bench-accept bench-growth bench-report bench-deps
+  bench-accept bench-growth bench-report bench-uv bench-deps

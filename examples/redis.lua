@@ -300,7 +300,7 @@ local function demonstrate()
   print("after it has come back: " .. await(ping))
 end
 
-if arg and arg[0] and arg[0]:find "redis%.lua$" then
+if arg and "@" .. arg[0] == debug.getinfo(1, "S").source then
   local ok, reason = pcall(Promise.run, demonstrate)
   if not ok and type(reason) == "table" and reason.call == "spawn" then
     print "redis-server is not installed"

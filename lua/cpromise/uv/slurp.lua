@@ -65,8 +65,8 @@ end
 
 local function ignore() end
 
---- A promise of what is in the file. Cancelled, it ends when that is closed, or
---- at once while it is being opened, which may take for ever.
+--- A promise of what is in the file. Cancelled, it ends when that is closed;
+--- or at once while it is being opened, which may take for ever.
 ---@param path string
 ---@return Promise
 return function(path)
