@@ -12,7 +12,9 @@
 #   make bench-check   compare them with those in bench/instructions.txt
 #   make bench-accept  write that file
 #   make bench-growth  count instructions for few and for many operations
+#   make bench-uv      proxy, Redis and files beside node (ROUNDS=5)
 #   make bench-report  measure, and write docs/benchmarks.md, with NOTE='...'
+#   make docs     write docs/uv.md from types/
 #   make install  install below PREFIX (/usr/local)
 #   make deps     install what the above need and the machine lacks
 #   make clean    remove what was built
@@ -32,6 +34,7 @@ FILES ?=
 JOBS ?= 2
 MUTANTS ?=
 BENCH ?=
+ROUNDS ?=
 NOTE ?=
 
 CFLAGS ?= -O2 -g
@@ -112,9 +115,16 @@ bench-report: bench-deps
 	@$(LUA) bench/run.lua report
 	@CC='$(CC)' $(LUA) bench/report.lua '$(NOTE)'
 
+bench-uv: bench-deps
+	@$(ENV) LUA_CPATH_5_4='build/bench/?.so;;' $(LUA) bench/uv/run.lua \
+	  $(ROUNDS)
+
 bench-deps:
 	@test "$(DEPS)" != yes || CC='$(CC)' LUA='$(LUA)' .ci/deps bench
 	@$(MAKE) --no-print-directory $(BENCH_CORE)
+
+docs:
+	$(LUA) types/document.lua types/cpromise.uv.lua >docs/uv.md
 
 support: $(SUPPORT)
 
@@ -142,6 +152,6 @@ deps:
 clean:
 	rm -rf build csrc/*.o cpromise lua/cpromise/*.so
 
-.PHONY: all help demo test soak mutants support check install deps clean \
+.PHONY: all help demo test soak mutants support check docs install deps clean \
   bench bench-tiny bench-quick bench-full bench-count bench-check \
-  bench-accept bench-growth bench-report bench-deps
+  bench-accept bench-growth bench-report bench-uv bench-deps

@@ -70,11 +70,6 @@ int cp_public (lua_State *L) {
 }
 
 
-int cp_raise (lua_State *L) {
-  return cp_args_raise(L, luaL_checkstring(L, 1));
-}
-
-
 static const char *find_name (const luaL_Reg *reg, lua_CFunction f) {
   while (reg->name != NULL && reg->func != f)
     reg++;

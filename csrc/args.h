@@ -42,9 +42,6 @@ int cp_public (lua_State *L);
 /* What that is. */
 int cp_call_public (lua_State *L);
 
-/* raise(message): with the position of the program's code that called */
-int cp_raise (lua_State *L);
-
 /* Whether f is a function of this library. [-0, +0, -] */
 int cp_args_is_own (lua_CFunction f);
 

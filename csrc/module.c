@@ -120,7 +120,6 @@ const luaL_Reg cp_functions[] = {
   {"calls", cp_calls},
   {"setModule", cp_setModule},
   {"public", cp_public},
-  {"raise", cp_raise},
   {"setOwn", cp_setOwn},
   {"setWake", cp_setWake},
   {"setLibraries", cp_setLibraries},

@@ -15,26 +15,10 @@
 --   > 59 of 60 pages, with 8 connections
 
 local Promise = require "cpromise"
-local uv = require "luv"
+local uv = require "cpromise.uv"
 local await, pawait = Promise.await, Promise.pawait
 
-local tcp_connect = Promise.promisify(uv.tcp_connect)
-local write = Promise.promisify(uv.write)
-
--- For `local _ <close> =`: closes the handle at the end of the block.
-local function closing(handle)
-  return setmetatable({}, {__close = function() handle:close() end})
-end
-
--- A promise of the next chunk from a socket, nil at the end.
-local function read(socket)
-  return Promise.new(function(resolve, reject)
-    assert(socket:read_start(function(err, chunk)
-      socket:read_stop()
-      if err then reject(err) else resolve(chunk) end
-    end))
-  end)
-end
+local HOST <const> = "127.0.0.1"
 
 -- Both sides compute it, one of them honestly.
 local function checksum(text)
@@ -63,13 +47,12 @@ local function page_text(page, pages)
   return table.concat(lines)
 end
 
--- An async function that answers one request.
+-- What answers one request.
 local function server_of(pages)
   local planned = {}
-  return function(socket)
-    local _ <close> = closing(socket)
-    local request = await(read(socket)) or ""
-    local page = math.tointeger(request:match "^GET (%d+)\n")
+  return function(stream)
+    local request = await(stream:read_until("\n", 100)) or ""
+    local page = math.tointeger(request:match "^GET (%d+)$")
     if not page then return end
     planned[page] = planned[page] or vices(page)
     local vice = table.remove(planned[page], 1)
@@ -79,22 +62,8 @@ local function server_of(pages)
     local text = page_text(page, pages)
     local sum = checksum(text)
     if vice == "lie" then text = text:gsub("page", "liar") end
-    await(write(socket, ("%d %d\n%s"):format(#text, sum, text)))
+    await(stream:write(("%d %d\n%s"):format(#text, sum, text)))
   end
-end
-
--- Call `serve` with each connection, in a child of the scope. Returns the
--- server and its port.
-local function listen(scope, serve)
-  local handle = uv.new_tcp()
-  assert(handle:bind("127.0.0.1", 0)) -- 0: any port that is free
-  assert(handle:listen(128, function(err)
-    assert(not err, err)
-    local socket = uv.new_tcp()
-    assert(handle:accept(socket))
-    scope:spawn(pcall, serve, socket) -- the client may be gone: no failure
-  end))
-  return handle, handle:getsockname().port
 end
 
 
@@ -103,20 +72,15 @@ end
 local open, most = 0, 0 -- connections
 
 local fetch = Promise.async(function(port, page)
-  local socket = uv.new_tcp()
-  local _ <close> = closing(socket)
+  local stream <close> = await(uv.connect(HOST, port))
   open = open + 1
   most = math.max(most, open)
   local _ <close> = setmetatable({}, {__close = function()
     open = open - 1
   end})
-  await(tcp_connect(socket, "127.0.0.1", port))
-  await(write(socket, ("GET %d\n"):format(page)))
-  local chunks = {}
-  for chunk in function() return await(read(socket)) end do
-    chunks[#chunks + 1] = chunk
-  end
-  local length, sum, text = table.concat(chunks):match "^(%d+) (%d+)\n(.*)"
+  await(stream:write(("GET %d\n"):format(page)))
+  local length, sum, text =
+    await(stream:read_all()):match "^(%d+) (%d+)\n(.*)"
   if not length then error("dropped without an answer", 0) end
   if #text ~= tonumber(length) or checksum(text) ~= tonumber(sum) then
     error("not what was announced", 0)
@@ -173,20 +137,25 @@ end
 local pages, workers = tonumber(arg[1] or 60), tonumber(arg[2] or 8)
 local state = {found = 0, done = 0, failed = {}}
 
-local ok, reason = pcall(Promise.run, function()
-  local background <close> = Promise.scope()
-  local handle, port = listen(background, server_of(pages))
-  local _ <close> = closing(handle)
-  local interrupt = uv.new_signal()
-  local _ <close> = closing(interrupt)
+local function ignore() end -- a client that was cancelled is gone
 
-  local crawling = crawl(port, workers, state)
-  interrupt:start("sigint", function() crawling:cancel "interrupted" end)
-  background:spawn(show_progress, state)
-  await(crawling)
-  background:cancel()
+local ok, reason = pcall(Promise.run, function()
+  local server =
+    await(uv.listen(HOST, 0, server_of(pages), {on_error = ignore}))
+  local interrupt <close> = uv.signal "int"
+  local crawled, why = pawait(Promise.scope(function(scope)
+    local crawling = crawl(server.port, workers, state)
+    scope:spawn(function()
+      await(interrupt:receive())
+      crawling:cancel "interrupted"
+    end)
+    scope:spawn(show_progress, state)
+    await(crawling)
+    scope:cancel()
+  end))
+  await(server:cancel()) -- those that are slow would take their time
+  if not crawled then error(why, 0) end
 end)
-Promise.run() -- ends, since all is closed
 
 if Promise.isCancelled(reason) then
   print(("%s after %d pages"):format(reason.reason, state.done))

@@ -9,17 +9,10 @@
 -- read is listed at the end. Needs luv, which reads in other threads.
 
 local Promise = require "cpromise"
-local uv = require "luv"
-local await = Promise.await
+local uv = require "cpromise.uv"
+local await, pawait = Promise.await, Promise.pawait
 
-local CHUNK <const> = 64 * 1024
 local SHOWN <const> = 15 -- kinds in the table
-
-local scandir = Promise.promisify(uv.fs_scandir)
-local lstat = Promise.promisify(uv.fs_lstat)
-local open = Promise.promisify(uv.fs_open)
-local read = Promise.promisify(uv.fs_read)
-local close = Promise.promisify(uv.fs_close)
 
 local on_terminal = uv.guess_handle(2) == "tty"
 
@@ -27,54 +20,18 @@ local function progress(...)
   if on_terminal then io.stderr:write("\r\27[K", string.format(...)) end
 end
 
-local visit
-
--- Append the paths of the regular files below a folder to `files`, and
--- {path, reason} to `failures` for what can't be looked into.
-local function walk(folder, files, failures)
-  local parts = {}
-  for name, kind in uv.fs_scandir_next, await(scandir(folder)) do
-    local path = folder .. "/" .. name
-    if kind == "file" then
-      files[#files + 1] = path
-    else
-      parts[#parts + 1] = visit(path, kind, files, failures)
+-- An iterator over the regular files below a folder. A failure for each
+-- folder that can't be looked into is added to a list.
+local function files_below(folder, failures)
+  local step, walk = uv.walk(folder, {on_error = function(failure)
+    if failure.path == folder then error(failure, 0) end
+    failures[#failures + 1] = failure
+  end})
+  return function()
+    for path, kind in step, walk do
+      if kind == "file" then return path end
     end
   end
-  progress("%d files found", #files)
-  await(Promise.all(parts))
-end
-
--- The same for one path; sub-folders are walked side by side.
-visit = Promise.async(function(path, kind, files, failures)
-  local ok, reason = pcall(function()
-    if not kind or kind == "unknown" then -- the file system doesn't tell
-      kind = await(lstat(path)).type
-    end
-    if kind == "file" then
-      files[#files + 1] = path
-    elseif kind == "directory" then
-      walk(path, files, failures)
-    end
-  end)
-  if not ok then table.insert(failures, {path, reason}) end
-end)
-
--- Call `fn` with each item, `n` calls in progress at a time: what `pcall`
--- returned for each, in order.
-local function pool(items, n, fn)
-  local outcomes, workers, at = {}, {}, 0
-  local work = Promise.async(function()
-    while at < #items do
-      at = at + 1
-      local i = at
-      if i % 100 == 0 then progress("%d of %d files", i, #items) end
-      outcomes[i] = {pcall(fn, items[i])}
-    end
-  end)
-  for i = 1, math.min(n, #items) do workers[i] = work() end
-  await(Promise.all(workers))
-  return outcomes
 end
 
 local function newlines(chunk)
@@ -84,40 +41,32 @@ local function newlines(chunk)
 end
 
 -- {files, lines, bytes} of one file. One chunk is in memory at a time.
-local function count(path)
-  local fd = await(open(path, "r", 0))
-  local _ <close> = setmetatable({}, {
-    __close = function() await(close(fd)) end,
-  })
+local count = Promise.async(function(path)
+  local file <close> = await(uv.open(path))
   local lines, bytes = 0, 0
-  repeat
-    local chunk = await(read(fd, CHUNK, -1))
+  for chunk in file:chunks() do
     lines, bytes = lines + newlines(chunk), bytes + #chunk
-  until chunk == ""
+  end
   return {1, lines, bytes}
-end
+end)
 
 local function print_row(kind, sums)
   print(("%-20s %8s %11s %14s"):format(kind, table.unpack(sums)))
 end
 
-local function report(files, outcomes, failures)
+-- Print what was counted: a list of {path, sums}.
+local function report(counted, failures)
   local sums, kinds = {total = {0, 0, 0}}, {}
-  local function add(kind, counted)
+  local function add(kind, counts)
     if not sums[kind] then
       sums[kind], kinds[#kinds + 1] = {0, 0, 0}, kind
     end
-    for i, n in ipairs(counted) do sums[kind][i] = sums[kind][i] + n end
+    for i, n in ipairs(counts) do sums[kind][i] = sums[kind][i] + n end
   end
-  for i, outcome in ipairs(outcomes) do
-    local ok, result = table.unpack(outcome)
-    if ok then
-      local kind = files[i]:match "[^/](%.[%w_+-]+)$"
-      add(kind and #kind <= 20 and kind or "(none)", result)
-      add("total", result)
-    else
-      table.insert(failures, {files[i], result})
-    end
+  for _, entry in ipairs(counted) do
+    local kind = entry[1]:match "[^/](%.[%w_+-]+)$"
+    add(kind and #kind <= 20 and kind or "(none)", entry[2])
+    add("total", entry[2])
   end
   table.sort(kinds, function(a, b) return sums[a][3] > sums[b][3] end)
   print_row("kind", {"files", "lines", "bytes"})
@@ -126,11 +75,11 @@ local function report(files, outcomes, failures)
   end
   if #kinds > SHOWN then print(("(%d more)"):format(#kinds - SHOWN)) end
   print_row("total", sums.total)
-  table.sort(failures, function(a, b) return a[1] < b[1] end)
+  table.sort(failures, function(a, b) return a.path < b.path end)
   if #failures > 0 then print "\ncould not be read:" end
   for _, failure in ipairs(failures) do
-    local path, reason = failure[1]:gsub("%c", "?"), tostring(failure[2])
-    print(("  %s: %s"):format(path, reason:match "^%u+: [^:]+" or reason))
+    print(("  %s: %s: %s"):format((failure.path:gsub("%c", "?")),
+      failure.code, failure.message))
   end
 end
 
@@ -148,11 +97,22 @@ if not folder then
 end
 
 local ok, reason = pcall(Promise.run, function()
-  local files, failures = {}, {}
-  walk(folder, files, failures)
-  local outcomes = pool(files, n, count)
+  local counted, failures = {}, {}
+  await(Promise.map(files_below(folder, failures), function(path)
+    local read, result = pawait(count(path))
+    if read then
+      counted[#counted + 1] = {path, result}
+    else
+      failures[#failures + 1] = result
+    end
+  end, {concurrency = n, progress = function(done)
+    if done % 100 == 0 then progress("%d files", done) end
+  end}))
   progress ""
-  report(files, outcomes, failures)
+  report(counted, failures)
 end)
-if not ok then io.stderr:write("linecount: ", tostring(reason), "\n") end
+if not ok then
+  io.stderr:write(("linecount: %s: %s: %s\n"):format(
+    reason.code, reason.message, reason.path))
+end
 os.exit(ok, true)

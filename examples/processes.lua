@@ -14,60 +14,23 @@
 --   > missing: ENOENT: no such file or directory: no-such-program
 
 local Promise = require "cpromise"
-local uv = require "luv"
+local uv = require "cpromise.uv"
 local await, pawait = Promise.await, Promise.pawait
 
--- A promise to be awaited: luv crashes at the end of a program that has a
--- handle half closed.
-local function close(handle)
-  return Promise.new(function(resolve) handle:close(resolve) end)
-end
-
--- A promise of all that comes out of a pipe until its other end is closed.
-local function collect(pipe)
-  return Promise.new(function(resolve, reject)
-    local chunks = {}
-    pipe:read_start(function(err, chunk)
-      if chunk then return table.insert(chunks, chunk) end
-      pipe:close()
-      if err then reject(err) else resolve(table.concat(chunks)) end
-    end)
-  end)
-end
-
--- Run a program; if it takes longer, kill it and all that it has started. A
--- promise of its exit code, the signal that ended it or 0, and what it wrote
--- on standard output and standard error.
-local run = Promise.async(function(command, args, seconds)
-  local late = Promise.delay(seconds, "late")
-  local out, err = uv.new_pipe(false), uv.new_pipe(false)
-  local ended, resolve = Promise.withResolvers()
-  local child, pid = uv.spawn(command, {
-    args = args,
-    stdio = {nil, out, err},
-    detached = true, -- leads a group, which can be killed as a whole
-  }, resolve)
-  if not child then
-    await(Promise.all {close(out), close(err)})
-    error(pid .. ": " .. command, 0)
-  end
-  local output, errors = collect(out), collect(err)
-  local done = Promise.allSettled {ended, output, errors}
-  if await(Promise.race {done, late}) == "late" then
-    uv.kill(-pid, "sigkill")
-  end
-  local code, signal = await(ended)
-  await(close(child))
-  return code, signal, await(output), await(errors)
-end)
-
--- A promise of a line about a program, whatever becomes of it.
+-- A promise of a line about a program, whatever becomes of it. If it takes
+-- too long, it is killed, with all that it has started.
 local describe = Promise.async(function(name, seconds, command, ...)
-  local ok, code, signal, output, errors =
-    pawait(run(command, {...}, seconds))
-  if not ok then return ("%s: %s"):format(name, code) end
+  local ok, result = pawait(uv.run_process(command, {...}, {
+    timeout = seconds, kill = {signal = "sigkill", group = true},
+  }))
+  if Promise.isTimeout(result) then
+    result = result.reason -- what came until then
+  elseif not ok then
+    return ("%s: %s: %s: %s"):format(
+      name, result.code, result.message, result.path)
+  end
   local line = ("%s: code %d, signal %d, output %q, errors %q"):format(
-    name, code, signal, output, errors)
+    name, result.code, result.signal, result.stdout, result.stderr)
   return (line:gsub("\\\n", "\\n"))
 end)
 

@@ -14,11 +14,11 @@ watchdog:unref()
 ]]
 
 -- Prints the types of the handles that are open; of promises' own, and the
--- watchdog, there are timers and an idle handle.
+-- watchdog, there are timers, an idle handle, and what keeps no loop alive.
 local OPEN <const> = [[
 uv.walk(function(handle)
   local kind = uv.handle_get_type(handle)
-  local ours = kind == "timer" or kind == "idle"
+  local ours = kind == "timer" or kind == "idle" or not uv.has_ref(handle)
   if not ours and not uv.is_closing(handle) then print("open: " .. kind) end
 end)
 ]]
@@ -52,7 +52,10 @@ for example in io.popen("find examples -name '*.lua' | sort"):lines() do
   if expected ~= "" then
     describe(example, function()
       it("prints what its header says", function()
-        check(expected, example, {})
+        local text, status = run(example, {})
+        if status == 77 then return pending(text) end -- what it needs lacks
+        assert.equal(expected, text)
+        assert.equal(0, status)
       end)
     end)
   end
@@ -194,9 +197,9 @@ describe("examples/echo.lua", function()
 
   it("fails if a message comes back changed", function()
     fails("the message came back changed", [[
-      local write = uv.write
-      function uv.write(socket, data, done)
-        return write(socket, data:gsub("1", "2"), done)
+      local write = uv.try_write
+      function uv.try_write(socket, data)
+        return write(socket, (data:gsub("1", "2")))
       end
     ]])
   end)

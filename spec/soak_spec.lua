@@ -10,6 +10,7 @@ describe("a long run", function()
     {"keeps memory flat while promises settle", "rate",
       "59999 settled, 5999 of them rejected"},
     {"keeps nothing of races that ended", "races", "10000 races"},
+    {"leaves nothing of connections", "connections", "100 connections"},
     {"resumes all async calls that wait, in turn", "suspended",
       "1000 of them ended"},
   }

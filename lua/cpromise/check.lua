@@ -10,28 +10,41 @@ local check = {}
 local getmetatable = debug and debug.getmetatable or getmetatable
 local getinfo = debug and debug.getinfo or function() end
 
--- The level, for `raise`, of the innermost Lua function above the one that
--- called into this module: nearly always 4, more if that was called through
--- pcall.
+-- Where the files of this library are: "@lua/cpromise/".
+local own = getinfo(1, "S")
+own = own and own.source:match "^(.*)check%.lua$"
+
+-- The level, for the caller of this, of the innermost Lua function that is
+-- not the library's; and what is known of how it called the library.
 local function calling_level()
-  local level = 5
-  local info = getinfo(level, "l")
-  while info and info.currentline < 0 do
+  local level, call = 3, nil
+  local info = getinfo(level, "nSl")
+  while info do
+    local is_own = own and info.source:sub(1, #own) == own
+    if not is_own and info.currentline >= 0 then return level - 1, call end
+    if is_own or call and not call.name and info.what == "C" then
+      call = info -- the library's, or core.public, which called that
+    end
     level = level + 1
-    info = getinfo(level, "l")
+    info = getinfo(level, "nSl")
   end
-  return info and level - 1 or 4
+  return 3, call
 end
 
--- Called by a function of this module, which a public function called: raise
--- for that. As Lua does, it doesn't count the object of a method.
+--- Raise at the line of the program that called the library.
+---@param message string
+function check.blame(message)
+  error(message, (calling_level()))
+end
+
+-- Raise for the public function that was called. As Lua does, it doesn't
+-- count the object of a method.
 local function raise(arg, name, message)
-  local info = getinfo(3, "n")
-  if info and not info.name then info = getinfo(4, "n") end -- core.public
-  if info and info.namewhat == "method" then arg = arg - 1 end
+  local level, call = calling_level()
+  if call and call.namewhat == "method" then arg = arg - 1 end
   local form = arg == 0 and "calling '%s' on bad self (%s)" or
     ("bad argument #%d to '%%s' (%%s)"):format(arg)
-  error(form:format(name, message), calling_level())
+  error(form:format(name, message), level)
 end
 
 --- Raise `bad argument` at the line that called the caller of this.

@@ -110,6 +110,15 @@ local function load_library(name)
   return coroutine.resume(loaders[name], name)
 end
 
+--- A library that calls back on the coroutine that loaded it.
+---@param name string
+---@return table
+function loop.library(name)
+  local ok, library = load_library(name)
+  if not ok then error(library, 0) end
+  return package.loaded[name] or library
+end
+
 local function find_installed()
   for _, entry in ipairs(known) do
     if load_library(entry.library) then return use(require(entry.module)) end
@@ -222,7 +231,7 @@ function loop.run(...)
   end
   local current = loop.load()
   local why = loop.refusal("Promise.run", current)
-  if why then core.raise(why) end
+  if why then check.blame(why) end
   if given then return core.awaitLoop(core.spawn(...)) end
   run_until(current, never)
 end

@@ -33,7 +33,7 @@ return function(fn, ...)
   if why then check.fail(1, "main", why) end
   local current = loop.load()
   why = loop.refusal("Promise.main", current)
-  if why then core.raise(why) end
+  if why then check.blame(why) end
   local self = {call = core.spawn(fn, ...)}
   local stop = current and current.interrupt and
     current.interrupt(function() on_interrupt(self) end)

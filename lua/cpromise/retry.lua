@@ -64,7 +64,7 @@ return function(fn, options)
   if why then check.fail(2, "retry", why) end
   options = with_defaults(options or {})
   if options.attempts > 1 and not loop.load() then
-    core.raise("Promise.retry needs an event loop: install luv, or set " ..
+    check.blame("Promise.retry needs an event loop: install luv, or set " ..
       "one with Promise.setLoop")
   end
   return core.spawn(try, fn, options)

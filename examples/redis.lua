@@ -1,0 +1,312 @@
+-- A client for Redis: commands are sent without waiting for the answers of
+-- others, messages come through a channel, and a connection that is lost is
+-- made again.
+--
+--   lua5.4 examples/redis.lua
+--
+-- starts a redis-server of its own, at a socket in a temporary folder, and
+-- ends with status 77 where that is not installed. It prints:
+--
+--   > PING: PONG
+--   > 1000 commands at once: counter is 1000
+--   > INCR counter: ERR value is not an integer or out of range
+--   > news: hello, world
+--   > the server was killed: ECONNRESET
+--   > after it has come back: PONG
+--
+-- `dofile "examples/redis.lua"` gives the client to another program.
+
+local Promise = require "cpromise"
+local uv = require "cpromise.uv"
+local await, pawait = Promise.await, Promise.pawait
+
+local redis = {}
+
+--- What Redis calls nil, in a list.
+redis.null = setmetatable({}, {__tostring = function() return "null" end})
+
+-- An answer that is an error.
+local Failure = {__tostring = function(self) return self.message end}
+
+-- The protocol -------------------------------------------------------------
+
+-- What comes before so many bytes; the small ones are made once.
+local lengths = setmetatable({}, {__index = function(known, n)
+  local text = ("$%d\r\n"):format(n)
+  if n < 1000 then known[n] = text end
+  return text
+end})
+
+local function encode(...)
+  local n = select("#", ...)
+  local parts = {...}
+  for i = 1, n do
+    local word = tostring(parts[i])
+    parts[i] = lengths[#word] .. word
+  end
+  return "*" .. n .. "\r\n" .. table.concat(parts, "\r\n") .. "\r\n"
+end
+
+local parse
+
+-- A list: its elements one after the other.
+local function parse_list(text, at, n)
+  if n < 0 then return redis.null, at end
+  local list = {n = n}
+  for i = 1, n do
+    local element, next_at = parse(text, at)
+    if element == nil then return nil, next_at end
+    list[i], at = element, next_at
+  end
+  return list, at
+end
+
+local function parse_string(text, at, n)
+  if n < 0 then return redis.null, at end
+  local missing = at + n + 1 - #text
+  if missing > 0 then return nil, missing end
+  return text:sub(at, at + n - 1), at + n + 2
+end
+
+local kinds = {
+  ["+"] = function(_, at, line) return line, at end,
+  ["-"] = function(_, at, line)
+    return setmetatable({message = line}, Failure), at
+  end,
+  [":"] = function(_, at, line) return math.tointeger(line), at end,
+  ["$"] = function(text, at, line)
+    return parse_string(text, at, math.tointeger(line))
+  end,
+  ["*"] = function(text, at, line)
+    return parse_list(text, at, math.tointeger(line))
+  end,
+}
+
+-- The answer that begins at a position, and where the next one does; or nil,
+-- and how many bytes are missing at least.
+function parse(text, at)
+  local line_end = text:find("\r\n", at, true)
+  if not line_end then return nil, 1 end
+  local kind = kinds[text:sub(at, at)]
+  local line = text:sub(at + 1, line_end - 1)
+  if not kind then error("no answer of Redis: " .. line, 0) end
+  return kind(text, line_end + 2, line)
+end
+
+-- Call a function with each answer, till the connection ends.
+local function each_answer(stream, fn)
+  local text, at, missing = "", 1, nil
+  while true do
+    -- Of a long string all is read at once.
+    local chunk = await(missing and missing > 65536 and stream:read(missing)
+      or stream:read())
+    if not chunk then error({code = "ECONNRESET"}, 0) end
+    text, at = text:sub(at) .. chunk, 1
+    local answer, next_at = parse(text, at)
+    while answer ~= nil do
+      at = next_at
+      fn(answer)
+      answer, next_at = parse(text, at)
+    end
+    missing = next_at
+  end
+end
+
+-- Connections --------------------------------------------------------------
+
+-- Connect, as often as it takes, and call a function with the stream; when
+-- that is lost, do so again. Ends only if it is cancelled.
+local function stay_connected(address, use, lost)
+  while true do
+    local stream <close> = await(Promise.retry(function()
+      return uv.connect(table.unpack(address))
+    end, {attempts = math.huge, delay = 0.01, maxDelay = 1, jitter = 0.5}))
+    local _, reason = pawait(Promise.spawn(use, stream))
+    if lost then lost(reason) end
+  end
+end
+
+---@class Client
+---@field unsent table[]  calls: {text=, resolve=, reject=}
+---@field sent table[]  calls that wait for an answer, by number
+---@field first integer  the one that is answered next
+---@field last integer
+---@field wake cpromise.Event  there is something to be sent
+---@field running Promise
+local Client = {}
+Client.__index = Client
+
+local function settle(call, answer)
+  if getmetatable(answer) == Failure then
+    call.reject(answer)
+  elseif answer == redis.null then
+    call.resolve(nil)
+  else
+    call.resolve(answer)
+  end
+end
+
+-- What was called meanwhile goes out in one write.
+local function send_calls(client, stream)
+  while true do
+    await(client.wake:wait())
+    client.wake:clear()
+    local texts, calls = {}, client.unsent
+    client.unsent = {}
+    for i, call in ipairs(calls) do
+      texts[i] = call.text
+      client.last = client.last + 1
+      client.sent[client.last] = call
+    end
+    await(stream:write(texts))
+  end
+end
+
+local function take_answer(client, answer)
+  local call = client.sent[client.first]
+  if not call then error("an answer that nobody asked for", 0) end
+  client.sent[client.first] = nil
+  client.first = client.first + 1
+  settle(call, answer)
+end
+
+local function serve(client, stream)
+  local scope <close> = Promise.scope()
+  scope:spawn(send_calls, client, stream)
+  each_answer(stream, function(answer) take_answer(client, answer) end)
+end
+
+-- Nobody knows whether what was sent has been done.
+local function fail_sent(client, reason)
+  for i = client.first, client.last do client.sent[i].reject(reason) end
+  client.sent, client.first, client.last = {}, 1, 0
+  if client.unsent[1] then client.wake:set() end
+end
+
+--- A client of a server at a port of a host, or at a path. It connects by
+--- itself, and what is called before that waits.
+function redis.connect(...)
+  local client = setmetatable({
+    unsent = {}, sent = {}, first = 1, last = 0, wake = Promise.event(),
+  }, Client)
+  client.running = Promise.spawn(stay_connected, {...}, function(stream)
+    serve(client, stream)
+  end, function(reason) fail_sent(client, reason) end)
+  return client
+end
+
+--- A promise of the answer to a command.
+function Client:call(...)
+  if self.closed then return Promise.reject {code = "EBADF"} end
+  local promise, resolve, reject = Promise.withResolvers()
+  self.unsent[#self.unsent + 1] =
+    {text = encode(...), resolve = resolve, reject = reject}
+  self.wake:set()
+  return promise
+end
+
+--- Calls that have no answer yet fail.
+function Client:close()
+  if self.closed then return self.running end
+  self.closed = true
+  self.running:cancel "closed"
+  pawait(self.running)
+  local reason = {code = "EBADF"}
+  fail_sent(self, reason)
+  for _, call in ipairs(self.unsent) do call.reject(reason) end
+  self.unsent = {}
+end
+
+Client.__close = Client.close
+
+-- Messages -----------------------------------------------------------------
+
+---@class Subscription
+---@field messages cpromise.Channel  of name and message
+---@field ready cpromise.Event  the server knows of it
+local Subscription = {}
+Subscription.__index = Subscription
+
+local function receive(self, stream, names)
+  await(stream:write(encode("SUBSCRIBE", table.unpack(names))))
+  each_answer(stream, function(answer)
+    if answer[1] == "subscribe" then
+      self.ready:set()
+    elseif answer[1] == "message" then
+      await(self.messages:send(answer[2], answer[3]))
+    end
+  end)
+end
+
+--- The messages of channels with those names, at a server's address (as a
+--- list). If nobody takes them, no more are read.
+function redis.subscribe(address, names)
+  local self = setmetatable({
+    messages = Promise.channel(64), ready = Promise.event(),
+  }, Subscription)
+  self.running = Promise.spawn(stay_connected, address, function(stream)
+    receive(self, stream, names)
+  end, function() self.ready:clear() end)
+  return self
+end
+
+function Subscription:close()
+  self.running:cancel "closed"
+  pawait(self.running)
+  self.messages:close()
+end
+
+Subscription.__close = Subscription.close
+
+-- The program --------------------------------------------------------------
+
+--- A promise of a server of our own, a process.
+redis.start_server = Promise.async(function(path)
+  return await(uv.start_process("redis-server", {
+    "--port", "0", "--unixsocket", path, "--save", "",
+    "--dir", path:match "^(.*)/",
+  }, {stdout = false, kill = {signal = "sigkill"}}))
+end)
+
+local function demonstrate()
+  local temporary <close> = await(uv.temporary_directory())
+  local path = temporary.path .. "/socket"
+  local server = await(redis.start_server(path))
+  local client <close> = redis.connect(path)
+  print("PING: " .. await(client:call "PING"))
+
+  local calls = {}
+  for i = 1, 1000 do calls[i] = client:call("INCR", "counter") end
+  local counts = await(Promise.all(calls))
+  print("1000 commands at once: counter is " .. counts[1000])
+  await(client:call("SET", "counter", "many"))
+  print("INCR counter: " .. select(2, pawait(client:call("INCR", "counter")))
+    .message)
+
+  do
+    local news <close> = redis.subscribe({path}, {"news"})
+    await(news.ready:wait())
+    await(client:call("PUBLISH", "news", "hello, world"))
+    print(("%s: %s"):format(await(news.messages:receive())))
+  end
+
+  local waiting = client:call("BLPOP", "nothing", 0)
+  Promise.delay(0.05):next(function() server:kill "kill" end)
+  local _, reason = pawait(waiting)
+  print("the server was killed: " .. reason.code)
+  await(server:wait())
+  local ping = client:call "PING" -- waits
+  local _ <close> = await(redis.start_server(path))
+  print("after it has come back: " .. await(ping))
+end
+
+if arg and "@" .. arg[0] == debug.getinfo(1, "S").source then
+  local ok, reason = pcall(Promise.run, demonstrate)
+  if not ok and type(reason) == "table" and reason.call == "spawn" then
+    print "redis-server is not installed"
+    os.exit(77, true)
+  end
+  assert(ok, tostring(reason))
+end
+
+return redis
