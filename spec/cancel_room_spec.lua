@@ -161,17 +161,14 @@ describe("without room on the stack", function()
 
   it("select rejects that chooses amid its iteration", function()
     local seen = sweep([[
-      local i, p, q = 0, Promise.withResolvers(), Promise.withResolvers()
+      local p, q = Promise.withResolvers(), Promise.withResolvers()
       trial.s, trial.p, trial.q = nil, p, q
-      local function step()
-        i = i + 1
-        if i == 1 then return p end
-        if i == 2 then return "value" end
-        if i == 3 then
-          Promise.drain()
-          return q
-        end
-      end
+      local step = coroutine.wrap(function()
+        coroutine.yield(p)
+        coroutine.yield "value"
+        Promise.drain()
+        coroutine.yield(q)
+      end)
       trial.co = enter(n, function() trial.s = Promise.select(step) end)
     ]], [[
       Promise.drain()
