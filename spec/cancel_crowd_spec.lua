@@ -40,6 +40,11 @@ local kinds = {
       return ...
     end)
   end,
+  ["finally with nothing to call"] = function(p, f)
+    local q = p:finally()
+    q:next(f)
+    return q
+  end,
   call = function(p, f)
     return Promise.spawn(function()
       local v = await(p)
@@ -185,6 +190,18 @@ describe("a crowd", function()
       end
     end)
   end
+
+  it("that waits for its turn is followed by a finally that comes late",
+    function()
+      local p, resolve = Promise.withResolvers()
+      local log = {}
+      for i = 1, 20 do p:next(function() log[#log + 1] = i end) end
+      resolve "value"
+      local w = p:finally(function() log[#log + 1] = "finally" end)
+      assert.same({"fulfilled", "value"}, {outcome(w)})
+      assert.equal(21, #log)
+      assert.equal("finally", log[21])
+    end)
 
   it("lets each of its kinds go on in its turn", function()
     local names = {}
