@@ -395,7 +395,7 @@ describe("a cancelled receive", function()
     assert.equal("a b c", receive_all(channel))
   end)
 
-  it("leaves values that others can't add to before they are taken", function()
+  it("leaves values to which nobody adds till they are taken", function()
     local channel = Promise.channel(0)
     local receivers = {channel:receive(), channel:receive()}
     channel:send "a"

@@ -63,6 +63,9 @@ describe("a promise of more values than the stack has room for", function()
     ["one that follows it"] = function()
       return (Promise.resolve(1):next(function() return q end))
     end,
+    ["select, whose first one has them"] = function()
+      return Promise.select {p}
+    end,
     ["an async function that returns them"] = function()
       return Promise.spawn(unpack_many)
     end,
