@@ -587,6 +587,7 @@ describe("wrong arguments of semaphores", function()
     {"must be at least 1", -math.huge},
     {"not a number (NaN)", 0 / 0},
     {"number has no integer representation", 1.5},
+    {"number has no integer representation", 2^63},
   }
   for _, case in ipairs(wrong) do
     it("raise: " .. case[1], function()
