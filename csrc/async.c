@@ -89,7 +89,7 @@ static Slice wait_for (lua_State *L, Promise *p, int idx, lua_State *co) {
   Promise *source = cp_node_at(L, awaited);
   if (source->waiters >= CROWD)
     cp_wait_sweep(L, source, awaited); /* of calls that were closed */
-  if (source->waiters >= CROWD && cp_wait_push_seat(L, source, idx)) {
+  if (source->waiters >= CROWD && cp_wait_push_seat(L, idx)) {
     if (cp_wait_is_over(co)) {
       ctx->suspended--;
       return refuse(L, p, idx, CTX_CLOSED);

@@ -459,26 +459,23 @@ static void take_elements (Walk *w, Promise *p) {
 }
 
 
-/* What 'select' has chosen, a fulfilment, keeps the carrier for a 'finally'. */
-static void keep_carrier (const Walk *w) {
-  lua_State *L = w->L;
-  int choice = lua_gettop(L) + 1;
-  Promise *s;
-  lua_getiuservalue(L, PROMISE(w), SLOT_SOURCE);
-  s = cp_node_at(L, choice);
+void cp_cancel_keep (lua_State *L, int choice, int carrier) {
+  Promise *s = cp_node_at(L, choice);
   if (s->state == STATE_FULFILLED) {
     s->flags |= FLAG_CARRIER;
-    cp_node_set(L, choice, SLOT_SOURCE, place_of(w, w->own));
+    cp_node_set(L, choice, SLOT_SOURCE, carrier);
   }
-  lua_pop(L, 1);
 }
 
 
 int cp_ask_aggregate (Walk *w, Promise *p) {
   if (mark(w, p))
     give_carrier(w, SLOT_SOURCE);
-  else if (p->flags & FLAG_DIVERTED)
-    keep_carrier(w);
+  else if (p->flags & FLAG_DIVERTED) {
+    lua_getiuservalue(w->L, PROMISE(w), SLOT_SOURCE);
+    cp_cancel_keep(w->L, lua_gettop(w->L), place_of(w, w->own));
+    lua_pop(w->L, 1);
+  }
   take_elements(w, p);
   if (p->n == 0)
     cp_cancel_end_aggregate(w->L, p, PROMISE(w));
@@ -505,8 +502,7 @@ void cp_cancel_end_aggregate (lua_State *L, Promise *p, int idx) {
   int outcome = lua_gettop(L) + 1;
   lua_getiuservalue(L, idx, SLOT_SOURCE);
   cp_promise_copy(L, p, idx, outcome);
-  if (p->state == STATE_FULFILLED && /* see keep_carrier */
-      cp_node_at(L, outcome)->flags & FLAG_CARRIER) {
+  if (cp_node_at(L, outcome)->flags & FLAG_CARRIER) { /* see cp_cancel_keep */
     p->flags |= FLAG_CARRIER;
     lua_getiuservalue(L, outcome, SLOT_SOURCE);
     lua_setiuservalue(L, idx, SLOT_SOURCE);

@@ -135,6 +135,10 @@ int cp_cancel_is_failure (lua_State *L, int idx);
    one. [-0, +1, -] */
 void cp_cancel_push_outcome (lua_State *L, int source, int own);
 
+/* What 'select' takes in the end, the settled promise at 'choice', keeps the
+   carrier for a 'finally', if it was fulfilled. [-0, +0, -] */
+void cp_cancel_keep (lua_State *L, int choice, int carrier);
+
 /* The marked aggregate p, at 'idx', has no element left: reject it.
    [-0, +0, -] */
 void cp_cancel_end_aggregate (lua_State *L, Promise *p, int idx);

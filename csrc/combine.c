@@ -281,6 +281,11 @@ static void choose (lua_State *L, const Promise *node, Promise *aggregate) {
     cp_promise_announce(L, aggregate, AT_AGGREGATE);
     return;
   }
+  if (aggregate->flags & FLAG_CANCELLED) { /* by a finalizer, just now */
+    lua_getiuservalue(L, AT_AGGREGATE, SLOT_SOURCE);
+    cp_cancel_keep(L, choice, choice + 1);
+    lua_pop(L, 1);
+  }
   aggregate->flags |= FLAG_CANCELLED | FLAG_DIVERTED;
   cp_node_set(L, AT_AGGREGATE, SLOT_SOURCE, choice);
   lua_getiuservalue(L, CONTEXT, CTX_UNCHOSEN);

@@ -135,20 +135,28 @@ int cp_ask_waiter (Walk *w, Promise *p) {
 }
 
 
-/* Push a new promise, of the kind, that waits in a line of the place at SELF. */
-static Promise *push_waiter (lua_State *L, KindId kind, int line) {
-  Promise *p = cp_promise_new(L, kind);
+/* The new promise on the top waits in a line of the place at SELF. Making it
+   may have run finalizers, which use the place: so whether it has to wait is
+   asked after that. [-0, +0, -] */
+static void stand_in (lua_State *L, int line) {
   int idx = lua_gettop(L);
   cp_node_set(L, idx, SLOT_SOURCE, SELF);
   append(L, SELF, line, idx);
-  return p;
 }
 
 
-/* Push a promise that is fulfilled with nothing. */
-static void push_fulfilled (lua_State *L) {
-  Promise *p = cp_promise_new(L, KIND_PLAIN);
+/* The new promise p, on the top, does not have to wait. [-0, +0, -] */
+static void fulfill (lua_State *L, Promise *p) {
+  p->kind = KIND_PLAIN;
   cp_fulfill(L, p, lua_gettop(L), 0);
+}
+
+
+/* Push a new promise that waits to be served by the place at SELF. */
+static void push_waiter (lua_State *L) {
+  cp_promise_new(L, KIND_WAITER);
+  stand_in(L, LINE_WAITERS);
+  place_at(L, SELF)->waiting++;
 }
 
 
@@ -371,8 +379,7 @@ static int acquire (lua_State *L) {
   Place *self =
     (Place *)cp_args_check_object(L, 1, CLASS_SEMAPHORE, "semaphore");
   lua_settop(L, 1);
-  push_waiter(L, KIND_WAITER, LINE_WAITERS);
-  self->waiting++;
+  push_waiter(L);
   if (self->room > 0) {
     offer(L, ctx, SELF);
     cp_host_wake(L, ctx);
@@ -461,19 +468,21 @@ static int is_closed (lua_State *L) {
 static int channel_send (lua_State *L) {
   Context *ctx = cp_context(L);
   Place *self = (Place *)cp_args_check_object(L, 1, CLASS_CHANNEL, "channel");
+  Promise *p;
   if (lua_isnoneornil(L, 2))
     cp_args_error(L, 2, "nil is the end of a channel, send something else");
   if (self->closed)
     return is_closed(L);
   push_values(L);
-  /* stack: channel; ...; the node of the values */
+  p = cp_promise_new(L, KIND_SENDER);
+  /* stack: channel; ...; the node of the values; the promise */
   if (!has_room(self)) {
-    push_waiter(L, KIND_SENDER, LINE_SENDERS);
+    stand_in(L, LINE_SENDERS);
     cp_node_set(L, 4, SLOT_VALUE, 3);
     self->sending++;
     return 1;
   }
-  push_fulfilled(L);
+  fulfill(L, p);
   append(L, SELF, LINE_VALUES, 3);
   self->held++;
   if (self->waiting > 0) {
@@ -508,8 +517,7 @@ static void accept (lua_State *L) {
 static void push_received (lua_State *L) {
   Context *ctx = cp_context(L);
   Place *self = place_at(L, SELF);
-  push_waiter(L, KIND_WAITER, LINE_WAITERS);
-  self->waiting++;
+  push_waiter(L);
   accept(L);
   if (self->held > 0 || self->closed)
     offer(L, ctx, SELF);
@@ -576,11 +584,13 @@ const luaL_Reg cp_channel_metamethods[] = {
 
 static int event_wait (lua_State *L) {
   Place *self = (Place *)cp_args_check_object(L, 1, CLASS_EVENT, "event");
+  Promise *p;
   lua_settop(L, 1);
+  p = cp_promise_new(L, KIND_WAITER);
   if (self->happened)
-    push_fulfilled(L);
+    fulfill(L, p);
   else {
-    push_waiter(L, KIND_WAITER, LINE_WAITERS);
+    stand_in(L, LINE_WAITERS);
     self->waiting++;
   }
   return 1;

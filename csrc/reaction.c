@@ -294,6 +294,8 @@ static Outcome follow_original (lua_State *L, Promise *node) {
     cp_promise_settle(L, node, AT_NODE, STATE_REJECTED);
     return SETTLED;
   }
+  if (node->flags & FLAG_CANCELLED) /* by a finalizer: it takes that */
+    return requeue(L, node, KIND_FINALLY_END);
   node->kind = KIND_PLAIN; /* a getter may cancel it, */
   node->flags |= FLAG_RESOLVED; /* though it has no hooks */
   cp_resolve_as(L, cp_node_at(L, idx), idx, AT_WORK);

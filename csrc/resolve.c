@@ -447,6 +447,8 @@ Outcome cp_run_adopt (lua_State *L, Promise *node, const Promise *source) {
 /* Arguments: context; promise; token; thenable; its method 'next'. */
 static int call_thenable (lua_State *L) {
   lua_newuserdatauv(L, 0, 0);
+  if (cp_node_at(L, 2)->state != STATE_PENDING)
+    return 0; /* cancelled by a finalizer */
   lua_replace(L, 3);
   cp_node_set(L, 2, SLOT_VALUE, 3);
   lua_insert(L, 4); /* the method, below the thenable */

@@ -236,9 +236,7 @@ static int make_seat (lua_State *L) {
 }
 
 
-int cp_wait_push_seat (lua_State *L, const Promise *s, int node) {
-  if (s->state != STATE_PENDING)
-    return 0;
+int cp_wait_push_seat (lua_State *L, int node) {
   lua_pushcfunction(L, make_seat);
   lua_getiuservalue(L, CONTEXT, CTX_NODE_MT);
   if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
@@ -252,7 +250,7 @@ int cp_wait_push_seat (lua_State *L, const Promise *s, int node) {
 
 void cp_wait_link_in_crowd (
   lua_State *L, Context *ctx, Promise *s, int idx, int node) {
-  if (cp_wait_push_seat(L, s, node)) {
+  if (cp_wait_push_seat(L, node)) {
     int seat = lua_gettop(L);
     cp_node_set(L, node, SLOT_SOURCE, seat);
     cp_promise_link(L, ctx, s, idx, seat);

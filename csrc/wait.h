@@ -72,9 +72,9 @@ cp_wait_link (lua_State *L, Context *ctx, Promise *s, int idx, int node) {
     cp_wait_link_in_crowd(L, ctx, s, idx, node);
 }
 
-/* Push a seat for the object at 'node' in the ring of s, if there is a crowd
-   and memory. May run finalizers. [-0, +(0|1), -] */
-int cp_wait_push_seat (lua_State *L, const Promise *s, int node);
+/* Push a seat for the object at 'node', if there is memory. May run finalizers.
+   [-0, +(0|1), -] */
+int cp_wait_push_seat (lua_State *L, int node);
 
 /* The object at 'place' (a seat, or the call, 'finally' or timeout itself)
    leaves the ring of the pending s, at 'idx'. [-0, +0, -] */

@@ -40,6 +40,11 @@ local kinds = {
       return ...
     end)
   end,
+  ["finally with nothing to call"] = function(p, f)
+    local q = p:finally()
+    q:next(f)
+    return q
+  end,
   call = function(p, f)
     return Promise.spawn(function()
       local v = await(p)
@@ -185,6 +190,18 @@ describe("a crowd", function()
       end
     end)
   end
+
+  it("that waits for its turn is followed by a finally that comes late",
+    function()
+      local p, resolve = Promise.withResolvers()
+      local log = {}
+      for i = 1, 20 do p:next(function() log[#log + 1] = i end) end
+      resolve "value"
+      local w = p:finally(function() log[#log + 1] = "finally" end)
+      assert.same({"fulfilled", "value"}, {outcome(w)})
+      assert.equal(21, #log)
+      assert.equal("finally", log[21])
+    end)
 
   it("lets each of its kinds go on in its turn", function()
     local names = {}
@@ -465,6 +482,77 @@ describe("a crowd", function()
     resolve()
     drain()
     assert.equal(20, #log)
+  end)
+
+  --- Let a call await a promise in a crowd, and run code in a finalizer, in
+  --- the best case while its seat is made. Returns how often it was so.
+  local function amid_seating(finalizer, verify)
+    local moments = 0
+    for litter = 0, 20 do
+      local state <close> = alloc.open()
+      local _, amid = assert(state:run(([[
+        local Promise = require "cpromise"
+        local core = require "cpromise.core"
+        local p, resolve = Promise.withResolvers()
+        local waiting = {}
+        for i = 1, 10 do waiting[i] = p:next() end
+        local call, co, ran, before
+        local function finalizer() %s end
+        Promise.spawn(function()
+          call, co = core.running(), coroutine.running()
+          collectgarbage "stop"
+          setmetatable({}, {__gc = function()
+            ran = true
+            finalizer()
+          end})
+          collectgarbage("incremental", 1, 100, 1)
+          collectgarbage "restart"
+          for _ = 1, %d do local _ = {} end
+          before = ran
+          return Promise.await(p)
+        end)
+        local amid = ran and not before
+        collectgarbage "stop"
+        call:catch(type)
+        Promise.drain()
+        if amid then %s end
+        return amid
+      ]]):format(finalizer, litter, verify)))
+      if amid then moments = moments + 1 end
+    end
+    return moments
+  end
+
+  it("is left by a call that a finalizer cancels as it comes", function()
+    assert.is_true(0 < amid_seating([[call:cancel "why"]], [[
+      assert(select(2, call:status()).reason == "why")
+      assert(p:status() == "pending")
+      for i = 1, 10 do waiting[i]:cancel() end
+      assert(select(2, p:status()).reason == nil)
+    ]]))
+  end)
+
+  it("is not entered by a call that a finalizer closes as it comes",
+    function()
+      assert.is_true(0 < amid_seating([[coroutine.close(co)]], [[
+        local _, reason = call:status()
+        assert(reason == "the coroutine of the async call was closed")
+        for i = 1, 10 do waiting[i]:cancel() end
+        assert(Promise.isCancelled(select(2, p:status())))
+      ]]))
+    end)
+
+  it("is over for a call that a finalizer cancels as it comes", function()
+    assert.is_true(0 < amid_seating([[
+      call:cancel "why"
+      resolve "value"
+    ]], [[
+      assert(select(2, call:status()).reason == "why")
+      for i = 1, 10 do
+        local state, value = waiting[i]:status()
+        assert(state == "fulfilled" and value == "value")
+      end
+    ]]))
   end)
 
   it("is left where memory lacks", function()

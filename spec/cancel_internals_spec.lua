@@ -788,6 +788,46 @@ describe("cancelling between settling and the turn", function()
     assert.is_true(is_cancelled(w))
   end)
 
+  it("goes on at once with those that wait for a finally that fails",
+    function()
+      local labels = {}
+      local function add(label) labels[#labels + 1] = label end
+      local source, settle = Promise.withResolvers()
+      local failing
+      source:next(function() failing:cancel "why" end)
+      failing = source:finally(function()
+        add "cleans up"
+        error("no", 0)
+      end)
+      local first = failing:next(never)
+      failing:catch(function(reason)
+        add(reason)
+        Promise.queueMicrotask(add, "later")
+      end)
+      failing:finally(function() add "third" end):catch(pass)
+      first:catch(pass)
+      settle "value"
+      drain()
+      assert.same({"cleans up", "no", "third", "later"}, labels)
+      assert.same({"rejected", "no"}, {first:status()})
+    end)
+
+  it("leaves nothing of the batch of a finally that fails", function()
+    local weak = setmetatable({}, {__mode = "k"})
+    do
+      local source, settle = Promise.withResolvers()
+      weak[source] = true
+      local failing
+      source:next(function() failing:cancel "why" end)
+      failing = source:finally(error)
+      failing:catch(pass)
+      settle "value"
+    end
+    drain()
+    helper.collect()
+    assert.is_nil(next(weak))
+  end)
+
   it("reports a failure that nobody looks at, and only that", function()
     assert.same({"boom"}, reports(function()
       reject "boom"
@@ -1525,6 +1565,45 @@ describe("a cancelled call", function()
     assert.is_true(is_cancelled(w))
   end)
 
+  it("keeps its request when another one fails that it closes", function()
+    local co
+    local other = Promise.spawn(function()
+      co = coroutine.running()
+      local _ <close> = setmetatable({}, {__close = function()
+        error("no", 0)
+      end})
+      await(gate)
+    end)
+    other:catch(pass)
+    local call
+    call = Promise.spawn(function()
+      await(nil)
+      assert(call:cancel "why")
+      assert.same({false, "no"}, {coroutine.close(co)})
+      await(1)
+      never()
+    end)
+    drain()
+    assert.equal("why", select(2, call:status()).reason)
+  end)
+
+  it("may fail when it is closed where no call runs", function()
+    local co
+    local call = Promise.spawn(function()
+      co = coroutine.running()
+      local _ <close> = setmetatable({}, {__close = function()
+        error("no", 0)
+      end})
+      await(gate)
+    end)
+    assert.same({false, "no"}, {coroutine.close(co)})
+    open()
+    drain()
+    assert.same({"rejected", "the coroutine of the async call was closed"},
+      {call:status()})
+    call:catch(pass)
+  end)
+
   it("goes on in its turn only, whoever resumes it", function()
     local co, seen
     local call = Promise.spawn(function()
@@ -1766,6 +1845,72 @@ describe("an aggregate that is cancelled", function()
     assert.equal("rejected", all:status())
     all:catch(pass)
     drain()
+  end)
+
+  it("asks what it takes after an element has failed", function()
+    local asked, all = {}, nil
+    local function element(name, err)
+      return Promise.spawn(function()
+        local _, reason = pcall(await, (Promise.withResolvers()))
+        asked[#asked + 1] = name
+        error(err or reason, 0)
+      end)
+    end
+    local last = Promise.withResolvers()
+    local function find()
+      for level = 2, 4 do
+        local _, p = debug.getlocal(level, 1)
+        if Promise.is(p) then all = p end
+      end
+    end
+    local step = coroutine.wrap(function()
+      coroutine.yield(element("first", "no"))
+      all:cancel "why"
+      drain()
+      coroutine.yield(element "second")
+      coroutine.yield(last)
+    end)
+    local made = Promise.all(function()
+      find()
+      return step()
+    end)
+    made:catch(pass)
+    drain()
+    assert.equal(made, all)
+    assert.same({"first", "second"}, asked)
+    assert.is_true(is_cancelled(last))
+    -- not that of its own failure
+    assert.is_nil(select(2, last:status()).reason)
+    assert.same({"rejected", "no"}, {made:status()})
+  end)
+
+  it("tells of two failures unless they are one object", function()
+    local object = setmetatable({}, {__tostring = function() return "x" end})
+    for _, reason in ipairs {"text", 7, true, false, object} do
+      local function failing()
+        return Promise.spawn(function()
+          pcall(await, (Promise.withResolvers()))
+          error(reason, 0)
+        end)
+      end
+      local all = Promise.all {failing(), failing()}
+      all:catch(pass)
+      all:cancel "why"
+      local expected = reason ~= object and {reason} or {}
+      assert.same(expected, reports(drain))
+      assert.same({"rejected", reason}, {all:status()})
+    end
+    local function failing()
+      return Promise.spawn(function()
+        pcall(await, (Promise.withResolvers()))
+        error()
+      end)
+    end
+    local all = Promise.all {failing(), failing()}
+    all:catch(pass)
+    all:cancel "why"
+    assert.equal(1, #helper.unhandled(drain))
+    assert.same({"rejected"}, {all:status()})
   end)
 
   it("lets go of the losers only, when it settles", function()

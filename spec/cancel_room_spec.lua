@@ -38,9 +38,10 @@ local common = [[
   end
 ]]
 
---- `prepare` makes, with n, the coroutine trial.co. All allocations fail from
---- each one on that this then makes. `verify` gets what came of it, and
---- returns the name of the case. Returns how often each was.
+--- `prepare` makes, with n, the coroutine trial.co. Each of the allocations
+--- that this then makes fails, and the next one, with which Lua tries again
+--- when it has collected garbage. `verify` gets what came of it, and returns
+--- the name of the case. Returns how often each was.
 local function sweep(prepare, verify)
   local seen = setmetatable({}, {__index = function() return 0 end})
   local state <close> = alloc.open()
@@ -54,7 +55,7 @@ local function sweep(prepare, verify)
         trial.ok, trial.result = false, "not enough memory" -- to begin with
         function trial.run() trial.ok, trial.result = resume(trial.co) end
       ]])
-      state:run("package.loaded.trial.run()", first, math.maxinteger)
+      state:run("package.loaded.trial.run()", first, first + 1)
       local count = state:count()
       local _, case = assert(state:run(verify))
       seen[case] = seen[case] + 1
@@ -160,17 +161,14 @@ describe("without room on the stack", function()
 
   it("select rejects that chooses amid its iteration", function()
     local seen = sweep([[
-      local i, p, q = 0, Promise.withResolvers(), Promise.withResolvers()
+      local p, q = Promise.withResolvers(), Promise.withResolvers()
       trial.s, trial.p, trial.q = nil, p, q
-      local function step()
-        i = i + 1
-        if i == 1 then return p end
-        if i == 2 then return "value" end
-        if i == 3 then
-          Promise.drain()
-          return q
-        end
-      end
+      local step = coroutine.wrap(function()
+        coroutine.yield(p)
+        coroutine.yield "value"
+        Promise.drain()
+        coroutine.yield(q)
+      end)
       trial.co = enter(n, function() trial.s = Promise.select(step) end)
     ]], [[
       Promise.drain()

@@ -165,6 +165,23 @@ describe("a channel", function()
     assert.matches("^can't await in a handler", message)
   end)
 
+  it("keeps its values from a loop that can't wait in an async function",
+    function()
+      local channel = Promise.channel(1)
+      channel:send "a"
+      local ok, err
+      local p = Promise.spawn(function()
+        table.sort({1, 2}, function()
+          ok, err = pcall(channel)
+          return false
+        end)
+      end)
+      assert.equal("fulfilled", (helper.outcome(p)))
+      assert.is_false(ok)
+      assert.matches("can't await across a C function", err, 1, true)
+      assert.equal("a", receive_all(channel))
+    end)
+
   it("shows its kind", function()
     assert.matches("^channel: ", tostring(Promise.channel()))
   end)
@@ -376,6 +393,21 @@ describe("a cancelled receive", function()
     for v in ("abc"):gmatch "." do channel:send(v) end
     task:cancel()
     assert.equal("a b c", receive_all(channel))
+  end)
+
+  it("leaves values to which nobody adds till they are taken", function()
+    local channel = Promise.channel(0)
+    local receivers = {channel:receive(), channel:receive()}
+    channel:send "a"
+    channel:send "b"
+    for _, receiver in ipairs(receivers) do receiver:cancel() end
+    local sent = channel:send "c"
+    local a, b = channel:receive(), channel:receive()
+    assert.equal("pending", status(sent))
+    Promise.drain()
+    assert.same({"a", "b"}, {select(2, a:status()), select(2, b:status())})
+    assert.equal("c", receive_all(channel))
+    assert.equal("fulfilled", status(sent))
   end)
 
   it("leaves no more room than before", function()

@@ -634,6 +634,43 @@ describe("race", function()
   end)
 end)
 
+describe("the text of an aggregate error", function()
+  --- One of `any`, of rejections with these reasons.
+  local function aggregate(reasons)
+    local list = {}
+    for i, reason in ipairs(reasons) do list[i] = Promise.reject(reason) end
+    local p = Promise.any(list)
+    p:catch(function() end)
+    return select(2, helper.outcome(p))
+  end
+
+  it("shows a hundred errors, and how many more there are", function()
+    local reasons = {}
+    for i = 1, 103 do reasons[i] = "reason " .. i end
+    local text = tostring(aggregate(reasons))
+    assert.matches("\n  100: reason 100\n  (3 more)", text, 1, true)
+    assert.not_matches("reason 101", text, 1, true)
+  end)
+
+  it("shows a hundred errors of those in one another, too", function()
+    local reasons = {}
+    for i = 1, 60 do reasons[i] = "reason " .. i end
+    local text = tostring(aggregate {aggregate(reasons), aggregate(reasons)})
+    local _, n = text:gsub("reason %d+", "")
+    assert.equal(98, n)
+    assert.matches("(22 more)", text, 1, true)
+  end)
+
+  it("goes four levels deep", function()
+    local err = "the innermost"
+    for _ = 1, 6 do err = aggregate {err, err} end
+    local text = tostring(err)
+    assert.not_matches("innermost", text, 1, true)
+    local _, n = text:gsub("%(2 more%)", "")
+    assert.equal(16, n)
+  end)
+end)
+
 describe("allKeyed", function()
   after_each(helper.drain)
 

@@ -4,6 +4,7 @@
 local Promise = require "cpromise"
 local helper = require "spec.helper"
 local alloc = require "support.alloc"
+local virtual = require "cpromise.loop.virtual"
 
 local await, pawait = Promise.await, Promise.pawait
 
@@ -61,6 +62,9 @@ describe("a promise of more values than the stack has room for", function()
     ["a promise that takes its outcome"] = function() return q:next() end,
     ["one that follows it"] = function()
       return (Promise.resolve(1):next(function() return q end))
+    end,
+    ["select, whose first one has them"] = function()
+      return Promise.select {p}
     end,
     ["an async function that returns them"] = function()
       return Promise.spawn(unpack_many)
@@ -444,6 +448,16 @@ describe("a loop that is set", function()
     helper.drain()
   end)
 
+  it("hears of a semaphore that can serve", function()
+    local semaphore = Promise.semaphore(1)
+    local p = semaphore:acquire()
+    local new, woken = loop()
+    Promise.setLoop(new)
+    assert.equal(1, woken())
+    helper.drain()
+    assert.equal("fulfilled", (p:status()))
+  end)
+
   it("is not asked in the job that sets it", function()
     local new, woken = loop()
     local inside
@@ -488,6 +502,28 @@ describe("the core alone", function()
     assert.matches("thrower", core.methods.traceback(p), 1, true)
     core.methods.catch(p, ignore)
     core.drain()
+  end)
+
+  it("looks for no clock, and takes the one that it is given", function()
+    local core = load_with(next)
+    local ok, err = pcall(core.delay, 1)
+    assert.is_false(ok)
+    assert.matches("Promise.delay needs an event loop", err, 1, true)
+    local loop = virtual.new()
+    core.setClock(loop)
+    local p = core.delay(1, "value")
+    loop.advance(1)
+    assert.same({"fulfilled", "value"}, {core.methods.status(p)})
+  end)
+
+  it("lets a coroutine await without knowing of scopes", function()
+    local core = load_with(next)
+    local p, resolve = core.withResolvers()
+    local got
+    coroutine.wrap(function() got = core.await(p) end)()
+    resolve "value"
+    core.drain()
+    assert.equal("value", got)
   end)
 
   it("forgets its loop when its hook is given as none", function()

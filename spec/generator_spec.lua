@@ -218,6 +218,28 @@ describe("a generator", function()
     assert.same({"1", "2", "3", "ends", "closes generator"}, log)
   end)
 
+  it("that leaves the loop of its own consumer closes by itself", function()
+    local step, state, control, own
+    step, state, control, own = Promise.wrap(function()
+      local _ <close> = closing "generator"
+      do
+        local _ <close> = own
+      end
+      note "goes on"
+      coroutine.yield(1)
+      note "ends"
+    end)
+    assert.equal(1, step(state, control))
+    assert.is_nil((step(state, control)))
+    assert.same({"goes on", "ends", "closes generator"}, log)
+  end)
+
+  it("is not what is closed in its place", function()
+    local _, _, _, closer = numbers()
+    assert.is_nil(getmetatable(closer).__close(io.stdout))
+    assert.equal("file", io.type(io.stdout))
+  end)
+
   it("is closed once, however often its closing value is", function()
     local results = table.pack(Promise.wrap(function()
       coroutine.yield "first"

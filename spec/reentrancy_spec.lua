@@ -660,6 +660,22 @@ describe("a hook of the debug library", function()
   end
 end)
 
+describe("an object whose metatable was taken away", function()
+  it("is refused as self", function()
+    for make, method in pairs {
+      [Promise.semaphore] = "acquire", [Promise.channel] = "receive",
+      [Promise.event] = "wait",
+    } do
+      local object = make(1)
+      local call = object[method]
+      debug.setmetatable(object, nil)
+      local ok, err = pcall(call, object)
+      assert.is_false(ok)
+      assert.matches("expected, got userdata)", err, 1, true)
+    end
+  end)
+end)
+
 describe("a promise whose metatable was taken away", function()
   local stripped = {}
   local mt = debug.getmetatable(Promise.resolve())

@@ -2,6 +2,7 @@
 
 local Promise = require "cpromise"
 local programs = require "spec.child"
+local core = require "cpromise.core"
 local helper = require "spec.helper"
 local virtual = require "cpromise.loop.virtual"
 
@@ -832,6 +833,68 @@ describe("a scope that is to be closed", function()
     assert.same({"rejected", "block"}, {outcome(p)})
     assert.same({"innermost", "inner"}, log)
   end)
+
+  it("closed while its coroutine waits leaves that alone", function()
+    local p, resolve = Promise.withResolvers()
+    local scope, got
+    coroutine.wrap(function()
+      scope = Promise.scope()
+      got = table.pack(Promise.pawait(p))
+    end)()
+    do
+      local _ <close> = scope
+    end
+    resolve "value"
+    Promise.drain()
+    assert.same({true, "value", n = 2}, got)
+  end)
+
+  it("closed when its call has ended takes nothing from that", function()
+    local scope
+    local call = Promise.spawn(function()
+      scope = Promise.scope()
+      scope:spawn(task("a", 1, "no"))
+      await(Promise.delay(9))
+    end)
+    call:catch(function() end)
+    exhaust()
+    local state, reason = call:status()
+    local traceback = call:traceback()
+    assert.equal("rejected", state)
+    assert.matches("scope_spec", traceback, 1, true)
+    local ok, err = pcall(function()
+      local _ <close> = scope
+    end)
+    assert.same({false, "no"}, {ok, err})
+    assert.same({state, reason}, {call:status()})
+    assert.equal(traceback, call:traceback())
+  end)
+
+  it("closed before one inside it takes back the request of both",
+    function()
+      local p = Promise.delay(1, "other")
+      p:cancel "both"
+      local _, both = p:status()
+      local call = Promise.spawn(function()
+        local outer, inner = Promise.scope(), Promise.scope()
+        outer:cancel(both)
+        inner:cancel(both)
+        do
+          local _ <close> = outer
+        end
+        do
+          local _ <close> = inner
+        end
+        return Promise.cancelled() or await "value"
+      end)
+      assert.same({"fulfilled", "value"}, {outcome(call)})
+    end)
+
+  it("whose children have ended meanwhile has nothing to wait for",
+    function()
+      local idle = core.idlePromise(core.group({}, error), error)
+      assert.same({"fulfilled", n = 1}, table.pack(idle:status()))
+    end)
 
   it("is closed once by two variables", function()
     local p = Promise.spawn(function()

@@ -1,6 +1,7 @@
 --- Semaphores: so many at once.
 
 local Promise = require "cpromise"
+local alloc = require "support.alloc"
 local helper = require "spec.helper"
 local virtual = require "cpromise.loop.virtual"
 
@@ -208,6 +209,13 @@ describe("a semaphore", function()
     local semaphore = Promise.semaphore(math.huge)
     for _ = 1, 100 do acquire(semaphore) end
   end)
+
+  it("that has permits without end gives no less when one is given back",
+    function()
+      local semaphore = Promise.semaphore(math.huge)
+      acquire(semaphore)()
+      for _ = 1, 3 do acquire(semaphore) end
+    end)
 
   it("is awaited on the main thread", function()
     local semaphore = Promise.semaphore(1)
@@ -508,6 +516,36 @@ describe("a cancelled wait for a permit", function()
     assert.equal(1, count_free(semaphore))
   end)
 
+  it("loses no permit that a finalizer cancels as it is made", function()
+    local amid = 0
+    for litter = 0, 20 do
+      local state <close> = alloc.open()
+      local _, first, second, told = assert(state:run(([[
+        local Promise = require "cpromise"
+        local semaphore = Promise.semaphore(1)
+        local p = semaphore:acquire()
+        local told
+        collectgarbage "stop"
+        setmetatable({}, {__gc = function() told = p:cancel "why" end})
+        collectgarbage("incremental", 1, 100, 1)
+        collectgarbage "restart"
+        for _ = 1, %d do local _ = {} end
+        local early = told
+        Promise.drain()
+        collectgarbage "stop"
+        local amid = told and not early
+        if p:status() == "fulfilled" then select(2, p:status())() end
+        local q = semaphore:acquire()
+        Promise.drain()
+        return (p:status()), (q:status()), amid
+      ]]):format(litter)))
+      if told then amid = amid + 1 end
+      assert.equal(told and "rejected" or first, first)
+      assert.equal("fulfilled", second)
+    end
+    assert.is_true(amid > 0)
+  end)
+
   it("loses nothing in random programs", function()
     for seed = 1, helper.scaled(2000) do
       math.randomseed(seed)
@@ -549,6 +587,7 @@ describe("wrong arguments of semaphores", function()
     {"must be at least 1", -math.huge},
     {"not a number (NaN)", 0 / 0},
     {"number has no integer representation", 1.5},
+    {"number has no integer representation", 2^63},
   }
   for _, case in ipairs(wrong) do
     it("raise: " .. case[1], function()

@@ -1,6 +1,7 @@
 --- Delays and timeouts by the thousand, against a list that is sorted.
 
 local Promise = require "cpromise"
+local alloc = require "support.alloc"
 local core = require "cpromise.core"
 local helper = require "spec.helper"
 local virtual = require "cpromise.loop.virtual"
@@ -144,6 +145,141 @@ describe("timers", function()
     loop.advance(2000)
     assert.same({"first", "second"}, log)
   end)
+
+  it("need a loop whose clock shows numbers", function()
+    local now = loop.now
+    function loop.now() return "noon" end
+    Promise.setLoop(loop)
+    local ok, err = pcall(Promise.delay, 1)
+    assert.same({false, "the loop's function 'now' returned no number"},
+      {ok, err})
+    assert.same({0, 0}, {core.waiting()})
+    loop.now = now
+    Promise.setLoop(loop)
+    local p = Promise.delay(1, "value")
+    loop.advance(1)
+    assert.same({"fulfilled", "value"}, {p:status()})
+  end)
+
+  it("get another one of the loop, which has lost the first", function()
+    local handles, timer = {}, loop.timer
+    function loop.timer(...)
+      handles[#handles + 1] = timer(...)
+      return handles[#handles]
+    end
+    local p = Promise.delay(1, "value")
+    loop.cancel(handles[1]) -- the program closes all it finds
+    loop.advance(1.5)
+    Promise.delay(9)
+    assert.equal(1, #handles) -- it may still come
+    loop.advance(1)
+    Promise.delay(9)
+    assert.equal(2, #handles)
+    loop.advance(0)
+    assert.same({"fulfilled", "value"}, {p:status()})
+    loop.advance(20)
+    assert.same({0, 0}, {core.waiting()})
+  end)
+
+  it("of a loop that was given up are nothing to those that wait", function()
+    function loop.cancel() end -- it fires in vain
+    local p = Promise.delay(1, "value")
+    Promise.setLoop(nil)
+    loop.advance(2)
+    assert.equal("pending", (p:status()))
+    local other = virtual.new()
+    Promise.setLoop(other)
+    other.advance(1)
+    assert.same({"fulfilled", "value"}, {p:status()})
+  end)
+
+  it("leave a limit to what has settled in the job that runs", function()
+    local p, resolve = Promise.withResolvers()
+    local limit = p:timeout(1)
+    Promise.queueMicrotask(function()
+      resolve "value"
+      loop.advance(2)
+    end)
+    assert.same({"fulfilled", "value"}, {helper.outcome(limit)})
+  end)
+
+  it("lose nothing if a finalizer starts one while another starts",
+    function()
+      for litter = 0, 20 do
+        local state <close> = alloc.open()
+        -- the 17th duration, and the 18th, need more room
+        assert(state:run(([[
+          local Promise = require "cpromise"
+          local loop = require "cpromise.loop.virtual".new()
+          Promise.setLoop(loop)
+          local all = {}
+          for i = 1, 16 do all[i] = Promise.delay(i, i) end
+          collectgarbage "stop"
+          setmetatable({}, {__gc = function()
+            all[17] = Promise.delay(17, 17)
+          end})
+          collectgarbage("incremental", 1, 100, 1)
+          collectgarbage "restart"
+          for _ = 1, %d do local _ = {} end
+          all[18] = Promise.delay(18, 18)
+          collectgarbage()
+          for i = 1, 18 do
+            loop.advance(1)
+            for k = 1, 18 do
+              local state, value = all[k]:status()
+              assert(state == (k <= i and "fulfilled" or "pending"))
+              assert(k > i or value == k)
+            end
+          end
+        ]]):format(litter)))
+      end
+    end)
+
+  it("end a limit though memory lacks, and a finalizer settles its source",
+    function()
+      local seen = {}
+      for _, jobs in ipairs {"Promise.drain()", ""} do
+        for litter = 0, 20 do
+          for first = 1, 10 do
+            local state <close> = alloc.open()
+            assert(state:run(([[
+              local Promise = require "cpromise"
+              local loop = require "cpromise.loop.virtual".new()
+              Promise.setLoop(loop)
+              local p, resolve = Promise.withResolvers()
+              local limit = p:timeout(1)
+              limit:catch(type)
+              package.loaded.trial = function()
+                collectgarbage "stop"
+                setmetatable({}, {__gc = function()
+                  resolve "value"
+                  %s
+                end})
+                collectgarbage("incremental", 1, 100, 1)
+                collectgarbage "restart"
+                for _ = 1, %d do local _ = {} end
+                package.loaded.trial = limit
+                return loop.advance
+              end
+            ]]):format(jobs, litter)))
+            assert(state:run "advance = package.loaded.trial()")
+            state:run("advance(1)", first, first + 1)
+            local _, own, value = assert(state:run [[
+              collectgarbage "stop"
+              local Promise = require "cpromise"
+              Promise.drain()
+              require "cpromise".loop().advance(5)
+              local own, value = package.loaded.trial:status()
+              return own, Promise.isTimeout(value) and "timeout" or value
+            ]])
+            assert.not_equal("pending", own)
+            seen[value] = true
+          end
+        end
+      end
+      local short = "not enough memory"
+      assert.same({value = true, timeout = true, [short] = true}, seen)
+    end)
 
   it("leave a limit that was cancelled to that", function()
     local p = Promise.withResolvers()

@@ -346,6 +346,26 @@ describe("Promise.onUnhandledRejection", function()
     assert.same({1, 2, 3}, seen)
   end)
 
+  it("prints what the hook rejects without end, and goes on", function()
+    local output = output_of [[
+      local n = 0
+      Promise.onUnhandledRejection(function()
+        n = n + 1
+        if n == 102 then return end
+        Promise.reject "again"
+        Promise.reject "again"
+      end)
+      Promise.reject "once"
+      Promise.drain()
+      print(n)
+      Promise.reject "later"
+      Promise.drain()
+      print(n)
+    ]]
+    local line = "cpromise: unhandled rejection: again\n"
+    assert.equal(line:rep(102) .. "101\n102\n", output)
+  end)
+
   it("skips a rejection that the hook handles for another", function()
     local seen = {}
     local second

@@ -245,9 +245,12 @@ end
 local function pass(seconds)
   time = time + seconds
   while armed and armed.at <= time do
-    local fn = armed.fn
+    local handle = armed
     armed = nil
-    pcall(fn) -- it may lack memory
+    if not pcall(handle.fn) and not armed then -- no memory even to start it
+      armed = handle
+      return
+    end
   end
 end
 

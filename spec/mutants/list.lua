@@ -568,8 +568,9 @@ return {
     "    cp_ring_remove(L, s, idx, node);\n    drop(L, s, node);",
     "    s->waiters--;", specs = "cancel_internals cancel_crowd"},
   {"wait: no seats", "wait.c",
-    "  if (s->state != STATE_PENDING)\n    return 0;\n  lua_pushcfunction",
-    "  return 0;\n  lua_pushcfunction", specs = "cancel_crowd"},
+    "  lua_pushcfunction(L, make_seat);",
+    "  return 0;\n  lua_pushcfunction(L, make_seat);",
+    specs = "cancel_crowd"},
   {"wait: no memory for a seat is a seat", "wait.c",
     "  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {\n    lua_pop(L, 1);\n"
       .. "    return 0;\n  }\n  cp_node_set",

@@ -3,6 +3,7 @@
 --- that had no reason.
 
 local Promise = require "cpromise"
+local alloc = require "support.alloc"
 
 local function thenable(n, value)
   return setmetatable({}, {__index = {next = function(_, resolve)
@@ -70,6 +71,69 @@ describe("a call that was asked to end and answers by a thenable", function()
       assert.same({"rejected", "no"}, {call:status()})
       assert.is_true(traceback == nil or type(traceback) == "string")
     end
+  end)
+
+  --- In a state of its own: the call has been asked, and answers when the
+  --- queue drains; after so much garbage, with a finalizer due.
+  local function prepare(state, finalizer, litter)
+    assert(state:run(([[
+      local Promise = require "cpromise"
+      local call, called, ran, before
+      local function answer()
+        collectgarbage "stop"
+        setmetatable({}, {__gc = function() ran = %s end})
+        collectgarbage("incremental", 1, 100, 1)
+        collectgarbage "restart"
+        local thenable = {next = function(_, resolve)
+          called = true
+          resolve "value"
+        end}
+        for _ = 1, %d do local _ = {} end
+        before = ran
+        return thenable
+      end
+      call = Promise.spawn(function()
+        pcall(Promise.await, (Promise.withResolvers()))
+        return answer()
+      end)
+      call:catch(type)
+      call:cancel "first"
+      function verify()
+        local amid = ran and not before
+        collectgarbage "stop"
+        Promise.drain()
+        local state, value = call:status()
+        if Promise.isCancelled(value) then value = value.reason end
+        assert(call:traceback() == nil)
+        return amid, called, state, value
+      end
+      drain = Promise.drain
+    ]]):format(finalizer, litter)))
+  end
+
+  it("ends at a request by a finalizer", function()
+    for litter = 0, 20 do
+      local state <close> = alloc.open()
+      prepare(state, [[call:cancel "second"]], litter)
+      assert(state:run "drain(2)")
+      local _, amid, _, own, value = assert(state:run "return verify()")
+      if amid then assert.same({"rejected", "second"}, {own, value}) end
+    end
+  end)
+
+  it("rejects if memory lacks", function()
+    local seen = {}
+    for first = 1, math.huge do
+      local state <close> = alloc.open()
+      prepare(state, "true", 0)
+      state:run("drain()", first, first + 1)
+      local count = state:count()
+      local _, _, called, own, value = assert(state:run "return verify()")
+      assert.not_equal("pending", own)
+      if not called then seen[value] = true end
+      if count < first then break end
+    end
+    assert.same({["not enough memory"] = true}, seen)
   end)
 
   it("ends at a second request", function()

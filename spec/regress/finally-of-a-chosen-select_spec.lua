@@ -3,6 +3,7 @@
 --- meanwhile rejected with a cancellation that had no reason.
 
 local Promise = require "cpromise"
+local alloc = require "support.alloc"
 
 local await = Promise.await
 
@@ -43,6 +44,35 @@ describe("a finally of a select that has chosen", function()
     Promise.drain()
     assert.same({"fulfilled", "first", "a"}, {s:status()})
     assert.equal("second", select(2, w:status()).reason)
+  end)
+
+  it("rejects with that of a finalizer that ran amid the choice", function()
+    for litter = 0, 20 do
+      local state <close> = alloc.open()
+      local _, amid, own, key, reason = assert(state:run(([[
+        local Promise = require "cpromise"
+        local s = Promise.select {
+          Promise.resolve "a", (Promise.withResolvers()),
+        }
+        local w = s:finally(function() end)
+        local ran, before
+        collectgarbage "stop"
+        setmetatable({}, {__gc = function() ran = w:cancel "why" end})
+        collectgarbage("incremental", 1, 100, 1)
+        collectgarbage "restart"
+        for _ = 1, %d do local _ = {} end
+        before = ran
+        Promise.drain()
+        local amid = ran and not before
+        collectgarbage "stop"
+        local state, key = s:status()
+        return amid, state, key, amid and select(2, w:status()).reason
+      ]]):format(litter)))
+      if amid then
+        assert.equal("why", reason)
+        assert.is_true(own == "rejected" or key == 1) -- before it, or amid
+      end
+    end
   end)
 
   it("rejects with the failure that was chosen", function()
