@@ -1103,7 +1103,9 @@ describe("a wrong argument", function()
                            {"'print'", "string"}, {"{}", "table"},
                            {"P.resolve()", "promise"}} do
       local expected = ("prog:2: bad argument #1 to '%s' " ..
-        "(callable expected, got %s)"):format(name, case[2])
+        "(callable expected, got %s%s)"):format(name, case[2],
+          name == "run" and case[2] == "promise" and
+          "; to wait for a promise use await" or "")
 
       it(("is refused by P.%s(%s)"):format(name, case[1]), function()
         assert.equal(expected,

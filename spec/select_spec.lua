@@ -373,7 +373,7 @@ describe("select", function()
       local ok, err = pcall(function() Promise.select(wrong) end)
       assert.is_false(ok)
       assert.matches("^spec/select_spec%.lua:%d+: bad argument #1 to " ..
-        "'select' %(iterable expected, got " .. shown .. "%)", err)
+        "'select' %(iterable expected, got " .. shown, err)
     end)
   end
 
