@@ -310,6 +310,9 @@ are, in the folder that `RIVALS` names, clones of
 [Promise.lua](https://github.com/SilverEzhik/Promise.lua). "pure Lua" is
 `bench/rivals/pure.lua`, a promise as thrifty as ECMAScript's order allows,
 which does less than cpromise.
+
+A proxy, a Redis client and a folder of files, with luv's layer and with node:
+[benchmarks-uv.md](benchmarks-uv.md).
 ]]
 
 -- How many rounds there were with so many operations.

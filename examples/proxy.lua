@@ -31,33 +31,32 @@ local PIECE <const> = 64 * 1024
 
 ---@class Head
 ---@field first string  the first line
----@field fields string[][]  name and value, in their order
+---@field lines string[]  the other lines, in their order
+---@field values table<string, string>  of each field, by its name in small
+---  letters; several are joined
+---@field names string[]  of each line, in small letters
 local Head = {}
 Head.__index = Head
 
--- All values of a field, joined, in small letters; nil if there is none.
+-- What a field says, in small letters; nil if there is none.
 function Head:get(name)
-  local values = {}
-  for _, field in ipairs(self.fields) do
-    if field[1]:lower() == name then values[#values + 1] = field[2] end
-  end
-  return values[1] and table.concat(values, ", "):lower()
-end
-
-function Head:remove(name)
-  for i = #self.fields, 1, -1 do
-    if self.fields[i][1]:lower() == name then table.remove(self.fields, i) end
-  end
+  local value = self.values[name]
+  return value and value:lower()
 end
 
 function Head:add(name, value)
-  self.fields[#self.fields + 1] = {name, value}
+  local key = name:lower()
+  local i = #self.lines + 1
+  self.lines[i], self.names[i] = name .. ": " .. value, key
+  local known = self.values[key]
+  self.values[key] = known and known .. ", " .. value or value
 end
 
-function Head:text()
+-- The head as it is sent, without the fields of a set.
+function Head:text(without)
   local lines = {self.first}
-  for _, field in ipairs(self.fields) do
-    lines[#lines + 1] = field[1] .. ": " .. field[2]
+  for i, line in ipairs(self.lines) do
+    if not without[self.names[i]] then lines[#lines + 1] = line end
   end
   return table.concat(lines, "\r\n") .. "\r\n\r\n"
 end
@@ -73,7 +72,7 @@ local function read_head(stream, status)
   if ok and not text then return nil end
   if not ok and text.code ~= "EMSGSIZE" then error(text, 0) end
   if not ok or not whole then refuse(status) end
-  local head = setmetatable({fields = {}}, Head)
+  local head = setmetatable({lines = {}, names = {}, values = {}}, Head)
   for line in text:gmatch "[^\r\n]+" do
     if not head.first then
       head.first = line
@@ -198,15 +197,17 @@ end
 
 -- Exchanges ----------------------------------------------------------------
 
--- Fields that are about one connection.
-local hop_by_hop = {"connection", "keep-alive", "proxy-connection", "te",
-  "upgrade"}
+-- Fields that are about one connection are not passed on.
+local hop_by_hop = {connection = true, ["keep-alive"] = true,
+  ["proxy-connection"] = true, te = true, upgrade = true}
 
-local function strip(head)
-  for name in (head:get "connection" or ""):gmatch "[^%s,]+" do
-    head:remove(name)
-  end
-  for _, name in ipairs(hop_by_hop) do head:remove(name) end
+-- The same, with those that a head itself says are.
+local function hop_by_hop_of(head)
+  local connection = head:get "connection"
+  if not connection then return hop_by_hop end
+  local set = setmetatable({}, {__index = hop_by_hop})
+  for name in connection:gmatch "[^%s,]+" do set[name] = true end
+  return set
 end
 
 local harmless_twice = {GET = true, HEAD = true, OPTIONS = true, TRACE = true}
@@ -217,14 +218,13 @@ local function prepare(head, address)
   if not method or version == "1" and not head:get "host" then
     refuse "400 Bad Request"
   end
+  head:add("X-Forwarded-For", address)
   local request = {
-    head = head, method = method, version = version,
+    text = head:text(hop_by_hop_of(head)), method = method,
     body = body_of(head, "400 Bad Request", 0),
     close = version == "0" or
       (head:get "connection" or ""):find "close" ~= nil,
   }
-  strip(head)
-  head:add("X-Forwarded-For", address)
   return request
 end
 
@@ -238,7 +238,7 @@ local function read_answer(up, client)
     local code = answer.first:match "^HTTP/1%.[01] (%d%d%d)"
     if not code then refuse(BAD) end
     if code:sub(1, 1) ~= "1" then return answer, code end
-    await(client:write(answer:text()))
+    await(client:write(answer:text(hop_by_hop)))
   end
 end
 
@@ -258,10 +258,14 @@ local function pass_back(client, up, request, state)
     (answer:get "connection" or ""):find "close" ~= nil
   local close = request.close or body == "to the end" or
     state.proxy.draining
-  strip(answer)
-  if close then answer:add("Connection", "close") end
+  if close then answer.first = answer.first .. "\r\nConnection: close" end
+  local text = answer:text(hop_by_hop_of(answer))
+  if math.type(body) and body > 0 then -- one write for both
+    local piece = await(up:read_some(math.min(body, PIECE)))
+    text, body = {text, piece}, body - (piece and #piece or 0)
+  end
   state.answered = true
-  await(client:write(answer:text()))
+  await(client:write(text))
   copy_body(up, client, body, BAD)
   return not up_closes, not close
 end
@@ -279,7 +283,7 @@ end
 
 local function attempt(pool, client, request, state)
   local lease <close> = pool:lease()
-  await(lease.stream:write(request.head:text()))
+  await(lease.stream:write(request.text))
   if request.body == 0 then
     local keep, stay = pass_back(client, lease.stream, request, state)
     lease.keep = keep
@@ -318,10 +322,10 @@ local function answer_failure(client, reason)
 end
 
 -- One request of a client. Returns whether there may be another.
-local function serve_request(proxy, client, head)
+local function serve_request(proxy, client, address, head)
   local state = {answered = false, proxy = proxy}
   local ok, stay = pcall(function()
-    local request = prepare(head, client:getpeername().ip)
+    local request = prepare(head, address)
     local what, result = await(Promise.select {
       done = Promise.spawn(exchange, proxy.pool, client, request, state)
         :timeout(proxy.seconds),
@@ -337,13 +341,14 @@ end
 
 -- A connection of a client: one request after the other.
 local function serve(proxy, client)
+  local address = client:getpeername().ip
   repeat
     local what, head = await(Promise.select {
       head = Promise.spawn(read_head, client, "400 Bad Request"),
       stop = proxy.stop:wait(),
     })
     local stay = what == "head" and head and
-      serve_request(proxy, client, head)
+      serve_request(proxy, client, address, head)
   until not stay or proxy.draining
 end
 

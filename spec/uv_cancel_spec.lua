@@ -13,7 +13,7 @@ local HOST <const> = "127.0.0.1"
 -- Clients that go away in the midst are what these specs are about.
 local UNREPORTED <const> = {on_error = function() end}
 
--- A body that is cancelled everywhere; it is to have so many moments.
+-- A body that is cancelled everywhere; it has so many moments at least.
 local function test(least, script)
   return spec.test(function(folder)
     local moments = spec.cancel_everywhere(function() script(folder) end)
@@ -36,20 +36,20 @@ local function converse(stream)
 end
 
 describe("cancelled at any moment", function()
-  it("a conversation over tcp leaves nothing", test(30, function()
+  it("a conversation over tcp leaves nothing", test(10, function()
     local server <close> = await(uv.listen(HOST, 0, echo, UNREPORTED))
     local stream <close> = await(uv.connect("localhost", server.port))
     converse(stream)
   end))
 
-  it("a conversation over a pipe leaves nothing", test(20, function(folder)
+  it("a conversation over a pipe leaves nothing", test(6, function(folder)
     local _ <close> = await(uv.listen(folder .. "/pipe", echo,
       UNREPORTED))
     local stream <close> = await(uv.connect(folder .. "/pipe"))
     converse(stream)
   end))
 
-  it("several at once leave nothing", test(30, function()
+  it("several at once leave nothing", test(10, function()
     local server <close> = await(uv.listen(HOST, 0, echo,
       {limit = 2, on_error = UNREPORTED.on_error}))
     local calls = {}
@@ -62,7 +62,7 @@ describe("cancelled at any moment", function()
     await(Promise.all(calls))
   end))
 
-  it("a large transfer leaves nothing", test(20, function()
+  it("a large transfer leaves nothing", test(6, function()
     local size <const> = 2000000
     local server <close> = await(uv.listen(HOST, 0, function(stream)
       await(stream:write(("x"):rep(size)))
@@ -71,7 +71,7 @@ describe("cancelled at any moment", function()
     assert.equal(size, #await(stream:read_all()))
   end))
 
-  it("a stream through another leaves nothing", test(20, function()
+  it("a stream through another leaves nothing", test(6, function()
     local upstream <close> = await(uv.listen(HOST, 0, echo, UNREPORTED))
     local proxy <close> = await(uv.listen(HOST, 0, function(client)
       local up <close> = await(uv.connect(HOST, upstream.port))
@@ -84,7 +84,7 @@ describe("cancelled at any moment", function()
     converse(stream)
   end))
 
-  it("work on files leaves nothing", test(30, function(folder)
+  it("work on files leaves nothing", test(10, function(folder)
     local root = folder .. "/root"
     await(uv.mkdir_p(root .. "/a/b"))
     do
@@ -101,7 +101,7 @@ describe("cancelled at any moment", function()
     await(uv.remove_tree(root))
   end))
 
-  it("raw functions leave nothing", test(10, function(folder)
+  it("raw functions leave nothing", test(3, function(folder)
     local fd = await(uv.fs_open(folder .. "/file", "w+", 384))
     local _ <close> = setmetatable({}, {__close = function()
       await(uv.fs_close(fd))
@@ -112,12 +112,12 @@ describe("cancelled at any moment", function()
     await(uv.fs_unlink(folder .. "/new"))
   end))
 
-  it("a program leaves nothing", test(6, function()
+  it("a program leaves nothing", test(2, function()
     local result = await(uv.run_process("cat", {}, {stdin = "hello"}))
     assert.equal("hello", result.stdout)
   end))
 
-  it("a program with streams leaves nothing", test(6, function()
+  it("a program with streams leaves nothing", test(2, function()
     local process <close> = await(uv.start_process("cat", {},
       {stdin = true, stdout = true}))
     await(process.stdin:write "hello\n")
@@ -126,7 +126,7 @@ describe("cancelled at any moment", function()
     assert.equal(0, (await(process:wait())))
   end))
 
-  it("events leave nothing", test(4, function(folder)
+  it("events leave nothing", test(2, function(folder)
     local changes <close> = uv.watch(folder)
     local signals <close> = uv.signal "usr1"
     spec.put(folder .. "/file", "x")
@@ -135,7 +135,7 @@ describe("cancelled at any moment", function()
     await(signals:receive())
   end))
 
-  it("a timeout leaves nothing", test(3, function()
+  it("a timeout leaves nothing", test(2, function()
     local server <close> = await(uv.listen(HOST, 0, function(stream)
       await(stream:read())
     end, UNREPORTED))

@@ -267,6 +267,54 @@ describe("close", function()
   end)
 end)
 
+describe("a handle that is closed", function()
+  local calls = {
+    write = {"x"}, write2 = {"x"}, shutdown = {},
+    tcp_connect = {"127.0.0.1", 1}, pipe_connect = {"x"},
+    udp_send = {"x", "127.0.0.1", 9},
+  }
+
+  local kinds = {pipe_connect = luv.new_pipe, udp_send = luv.new_udp}
+
+  for name in pairs(functions.requests) do
+    if functions.requests[name].handle and luv[name] then
+      it("rejects: " .. name, test(function()
+        local handle = (kinds[name] or luv.new_tcp)()
+        await(uv.close(handle))
+        local args = assert(calls[name], "is not tried")
+        spec.fails("EBADF", name, uv[name](handle, table.unpack(args)))
+      end))
+    end
+  end
+
+  local makers = {read = luv.new_tcp, udp_recv = luv.new_udp,
+    signal = luv.new_signal, timer = luv.new_timer, idle = luv.new_idle,
+    check = luv.new_check, prepare = luv.new_prepare,
+    fs_event = luv.new_fs_event, fs_poll = luv.new_fs_poll}
+
+  for name in pairs(functions.events) do
+    local make = makers[name:match "^(.-)_start"]
+    if make and luv[name] then
+      it("fails: " .. name, test(function()
+        local handle = make()
+        await(uv.close(handle))
+        local ok, failure = pcall(uv[name], handle, ".", 1)
+        assert.is_false(ok)
+        assert.equal("EBADF", failure.code)
+        spec.fails("EBADF", name, uv.once(handle, name, ".", 1))
+      end))
+    end
+  end
+
+  it("can't listen", test(function()
+    local handle = luv.new_tcp()
+    await(uv.close(handle))
+    local ok, failure = pcall(uv.listen, handle, 1)
+    assert.is_false(ok)
+    assert.equal("EBADF", failure.code)
+  end))
+end)
+
 describe("tcp_close_reset", function()
   it("is fulfilled when the handle has been closed", test(function()
     local server, client = luv.new_tcp(), luv.new_tcp()

@@ -415,6 +415,28 @@ describe("stream", function()
     end)
   end))
 
+  if os.execute "command -v script >/dev/null" then
+    it("opens a terminal", test(function(folder)
+      local program = spec.put(folder .. "/program.lua", [[
+        local Promise = require "cpromise"
+        local uv = require "cpromise.uv"
+        Promise.run(function()
+          local input, output <close> = uv.stream(0), uv.stream(1)
+          local _ <close> = input
+          for line in input:lines() do
+            Promise.await(output:write("got " .. line .. "\n"))
+            if line == "two" then break end
+          end
+        end)
+      ]])
+      local result = await(uv.run_process("script", {"-qec",
+        ("%s %s"):format(arg[-1] or "lua5.4", program), "/dev/null"},
+        {stdin = "one\ntwo\n"}))
+      assert.matches("got one\r?\ngot two\r?\n", result.stdout)
+      assert.equal(0, result.code)
+    end))
+  end
+
   it("refuses a file", test(function(folder)
     local file = assert(io.open(folder .. "/file", "w"))
     local fd = assert(luv.fs_open(folder .. "/file", "r", 0))

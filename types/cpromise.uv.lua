@@ -47,6 +47,9 @@
 --- end of a block by `local x <close> = ...`, which waits till that is done.
 --- They are not closed by the garbage collector.
 ---
+--- **SIGPIPE** is caught while the module is loaded: a write to what nobody reads
+--- any more fails with "EPIPE", and doesn't end the process.
+---
 --- Times are seconds, except in luv's own functions, where they are what luv
 --- has: milliseconds.
 ---@class cpromise.uv

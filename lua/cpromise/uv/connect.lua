@@ -1,6 +1,7 @@
 --- Connections to a host by name, or to the path of a pipe.
 
 local check = require "cpromise.check"
+local closing = require "cpromise.uv.closing"
 local core = require "cpromise.core"
 local errors = require "cpromise.uv.errors"
 local handles = require "cpromise.uv.handles"
@@ -15,7 +16,7 @@ local connect = {}
 local HEAD_START <const> = 0.25
 
 local function close(handle)
-  if not luv.is_closing(handle) then handles.close(handle) end
+  closing.wait(handles.close_anyhow(handle))
 end
 
 -- Addresses of the two families in turn, the preferred family first.
@@ -50,13 +51,13 @@ local function attempt(race, address)
   local ok, reason = pcall(function()
     core.await(request.all.tcp_connect(handle, address, race.port))
   end)
-  race.running = race.running - 1
   if ok and not race.handle and not race.over then
     race.handle = handle
   else
     close(handle)
     if not ok then race.failures[#race.failures + 1] = reason end
   end
+  race.running = race.running - 1
   race.changed:set()
 end
 
@@ -66,6 +67,7 @@ local Race = {}
 function Race:__close()
   self.over = true
   for _, call in ipairs(self.attempts) do call:cancel() end
+  if self.running > 0 then closing.wait(core.allSettled(self.attempts)) end
   if self.handle and not self.given then close(self.handle) end
 end
 

@@ -202,6 +202,7 @@ local function begin(name, spec, a, b, c)
   local callback = events.callback(self, spec)
   self.about = spec.path and {path = b} or nil
   local function start()
+    if request.is_closed(a) then return nil, "EBADF" end
     local ok, started, text =
       start_luv(luv[name], spec.at, callback, a, b, c)
     if not ok then request.refuse(started) end

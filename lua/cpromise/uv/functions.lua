@@ -11,6 +11,7 @@
 ---@field waits boolean?  a cancelled call ends when luv has ended: it uses a
 ---  descriptor, which may be closed next, or changes what others may change
 ---@field dispose string?  the function that closes what came too late
+---@field handle boolean?  its first argument is one, which may be closed
 ---@field lasting boolean?  is not to be cancelled: it gives something back
 
 ---@class cpromise.uv.EventFunction
@@ -48,8 +49,8 @@ local function use(at)
 end
 
 -- Uses a handle, whose owner closes it.
-local function send(at)
-  return {at = at, tells = none}
+local function send(at, tells)
+  return {at = at, tells = tells or none, handle = true}
 end
 
 ---@type table<string, cpromise.uv.Request>
@@ -80,11 +81,11 @@ functions.requests = {
   getnameinfo = {at = 2, tells = none},
   random = {at = 3, tells = none},
 
-  tcp_connect = {at = 4, tells = {nil, "host", "port"}},
-  pipe_connect = {at = 3, tells = {nil, "path"}},
-  pipe_connect2 = {at = 4, tells = {nil, "path"}},
+  tcp_connect = send(4, {nil, "host", "port"}),
+  pipe_connect = send(3, {nil, "path"}),
+  pipe_connect2 = send(4, {nil, "path"}),
   write = send(3), write2 = send(4), shutdown = send(2),
-  udp_send = {at = 5, tells = {nil, nil, "host", "port"}},
+  udp_send = send(5, {nil, nil, "host", "port"}),
 }
 
 ---@type table<string, cpromise.uv.EventFunction>

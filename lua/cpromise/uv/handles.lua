@@ -45,6 +45,9 @@ function handles.listen(handle, backlog, callback)
   if callback ~= nil then
     return request.pass(luv.listen, handle, backlog, callback)
   end
+  if request.is_closed(handle) then
+    error(errors.new("listen", "EBADF"), 0)
+  end
   local self = events.new "listen"
   local ok, started, text = pcall(luv.listen, handle, backlog,
     events.callback(self, {error = true}))

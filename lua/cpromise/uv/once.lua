@@ -45,6 +45,9 @@ end
 ---@param start function|string  a name is that of the handle's method
 return function(handle, start, ...)
   local fn, entry = resolve_start(handle, start)
+  if request.is_closed(handle) then
+    return errors.reject(entry and entry.name or "once", "EBADF")
+  end
   local promise, resolve, reject, on_cancel = core.withResolvers()
   local args = table.pack(handle, ...)
   args[args.n + 1] = function(...)

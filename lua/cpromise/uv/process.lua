@@ -109,10 +109,8 @@ end
 
 local names = {"stdin", "stdout", "stderr"}
 
--- Start it at once. Raises a failure when no pipe is left of it.
-local function start(command, args, options, defaults)
-  local self = setmetatable(
-    {manner = options.kill, streams = {}, running = true}, Process)
+-- What luv takes for the standard streams; our ends are the process's.
+local function make_stdio(self, options, defaults)
   local stdio = {}
   for i, name in ipairs(names) do
     local v = options[name]
@@ -122,6 +120,14 @@ local function start(command, args, options, defaults)
     self[name] = pipe
     self.streams[#self.streams + 1] = pipe
   end
+  return stdio
+end
+
+-- Start it at once. Raises a failure when no pipe is left of it.
+local function start(command, args, options, defaults)
+  local self = setmetatable(
+    {manner = options.kill, streams = {}, running = true}, Process)
+  local stdio = make_stdio(self, options, defaults)
   local exited, resolve = core.withResolvers()
   self.exited = exited
   local handle, pid = luv.spawn(command, {

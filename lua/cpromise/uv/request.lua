@@ -65,8 +65,18 @@ function request.has_callback(at, a, b, c, d, e)
   return last ~= nil and check.callable(last)
 end
 
+--- Whether it is a handle that is closed: libuv would end the process.
+function request.is_closed(handle)
+  if type(handle) ~= "userdata" then return false end
+  local ok, closing = pcall(luv.is_closing, handle)
+  return ok and closing
+end
+
 -- Start it. Returns luv's request, or nil and a failure.
 local function start(spec, callback, a, b, c, d)
+  if spec.handle and request.is_closed(a) then
+    return nil, errors.new(spec.name, "EBADF", nil, about(spec, a, b, c, d))
+  end
   local ok, started, text = spec.place(spec.fn, callback, a, b, c, d)
   if not ok then request.refuse(started) end
   if started == nil then
@@ -164,7 +174,7 @@ local function make(name, spec)
   local call = spec.dispose and hand_over or spec.waits and wait or leave
   spec = {
     name = name, fn = fn, place = place[at], tells = spec.tells,
-    dispose = spec.dispose, lasting = spec.lasting,
+    dispose = spec.dispose, lasting = spec.lasting, handle = spec.handle,
   }
   return function(...)
     if request.has_callback(at, ...) then return request.pass(fn, ...) end
