@@ -163,8 +163,8 @@ print(Promise.inspect(Promise.new(function() end)).origin)]])
   end)
 
   it("a call that never ended is told of when it is collected", function()
-    assert.equal("cpromise: warning: FILE:3: an async call waits here that " ..
-      "never ended; made at FILE:2\nend\n", (run [[
+    assert.equal("cpromise: warning: FILE:3: an async call waits here " ..
+      "that never ended; made at FILE:2\nend\n", (run [[
 Promise.spawn(function()
   Promise.await(Promise.new(function() end))
 end)
