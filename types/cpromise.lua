@@ -550,7 +550,7 @@ function Promise.isTimeout(v) end
 
 ---@class cpromise.PromisifyOptions
 ---@field cancel? fun(request: any)  called with what `fn` returned (unless nil) when the promise is cancelled: `uv.cancel`, say. It is a hook, as those of `onCancel`
----@field dispose? fun(...)  called with the results (not with an error) if they come after the promise was cancelled: to close what was opened for nobody
+---@field dispose? fun(...)  called with the results (not with an error) if they come when the promise has been cancelled, or if it is cancelled before anybody has got them: to close what was opened for nobody
 
 --- For a function whose last argument is a callback that takes an error first
 --- and results after it (as luv's): a function that takes the other arguments

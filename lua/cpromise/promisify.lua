@@ -14,6 +14,8 @@ local known = {
 ---@field reject function
 ---@field started any  what the function returned
 ---@field over boolean  it was called back, or cancelled
+---@field turn cpromise.Channel?  what is handed over waits for
+---@field results table?  those that nobody has got yet
 
 -- It was called back in time: settle by the arguments, an error first.
 local function settle(request, err, ...)
@@ -24,6 +26,23 @@ local function settle(request, err, ...)
   end
 end
 
+-- What somebody would have to give back is handed over when no other job is
+-- left, as a permit is: so nobody gets it who was cancelled just now.
+local function hand_over(request, ...)
+  request.results = table.pack(...)
+  request.turn:send(true)
+end
+
+local function await_turn(request)
+  request.turn = core.channel(1)
+  request.turn:receive():next(function()
+    local results = request.results
+    if not results then return end -- cancelled meanwhile
+    request.results = nil
+    request.resolve(table.unpack(results, 1, results.n))
+  end)
+end
+
 -- It was called back after all: nobody gets the results. An error is no news:
 -- that it was cancelled, mostly.
 local function give_back(options, err, ...)
@@ -32,6 +51,11 @@ end
 
 -- Tell whoever does the work that nobody waits for it.
 local function cancel_work(options, request)
+  local results = request.results
+  if results then
+    request.results = nil
+    options.dispose(table.unpack(results, 1, results.n))
+  end
   if request.over then return end
   request.over = true
   if options.cancel and request.started ~= nil then
@@ -42,7 +66,11 @@ end
 local function callback_for(options, request)
   return function(...)
     if request.over then return give_back(options, ...) end
-    settle(request, ...) -- it may lack memory: change last
+    if request.turn and not (...) then
+      hand_over(request, select(2, ...))
+    else
+      settle(request, ...) -- it may lack memory: change last
+    end
     request.over = true
   end
 end
@@ -54,6 +82,7 @@ local function call(fn, options, ...)
   local promise = core.new(function(resolve, reject, on_cancel)
     request.resolve, request.reject = resolve, reject
     on_cancel(function() cancel_work(options, request) end)
+    if options.dispose then await_turn(request) end
     local started, err = fn(table.unpack(args, 1, args.n + 1))
     request.started = started
     -- luv's way to say that nothing was started: nil and the error
