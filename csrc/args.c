@@ -105,9 +105,7 @@ static const char *running_name (lua_State *L, lua_Debug *running) {
 }
 
 
-/* Push the position of the innermost Lua function that is the program's:
-   "file:line: " or "". */
-static const char *position (lua_State *L) {
+const char *cp_args_push_position (lua_State *L) {
   const char *own;
   lua_Debug ar;
   int level;
@@ -126,7 +124,7 @@ static const char *position (lua_State *L) {
 
 int cp_args_error (lua_State *L, int arg, const char *message) {
   lua_Debug ar;
-  const char *where = position(L);
+  const char *where = cp_args_push_position(L);
   const char *name = NULL;
   if (lua_getstack(L, 0, &ar)) {
     lua_getinfo(L, "n", &ar);
@@ -145,7 +143,7 @@ int cp_args_error (lua_State *L, int arg, const char *message) {
 
 
 int cp_args_raise (lua_State *L, const char *message) {
-  const char *where = position(L);
+  const char *where = cp_args_push_position(L);
   lua_pushfstring(L, "%s%s", where, message);
   return lua_error(L);
 }

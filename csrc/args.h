@@ -57,6 +57,10 @@ static inline int cp_args_callable (lua_State *L, int idx) {
    [-0, +0, -] */
 int cp_args_is_tagged (lua_State *L, int idx, int ctxslot);
 
+/* Push the position of the innermost Lua function that is the program's:
+   "file:line: " or "". [-0, +1, m] */
+const char *cp_args_push_position (lua_State *L);
+
 /* Raise a message with the position of the Lua code that called. [-0, +0, v] */
 int cp_args_raise (lua_State *L, const char *message);
 

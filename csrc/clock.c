@@ -7,6 +7,7 @@
 
 #include "args.h"
 #include "cancel.h"
+#include "debug.h"
 #include "host.h"
 #include "job.h"
 #include "resolve.h"
@@ -329,6 +330,7 @@ int cp_delay (lua_State *L) {
     cp_resolve_pack(L);
   idx = lua_gettop(L) + 1;
   p = cp_promise_new(L, KIND_DELAY);
+  cp_debug_made(L, ctx, lua_gettop(L));
   if (n == 0)
     p->flags |= FLAG_EMPTY;
   else
@@ -349,6 +351,7 @@ int cp_timeout (lua_State *L) {
   need_clock(L, "timeout");
   lua_settop(L, REASON);
   cp_promise_new(L, KIND_LIMIT);
+  cp_debug_made(L, ctx, lua_gettop(L));
   if (p->state == STATE_PENDING) {
     cp_node_new(L, KIND_TIMER, SLOT_KEY);
     cp_node_set(L, NODE, SLOT_VALUE, LIMIT);

@@ -13,6 +13,7 @@
 
 #include "args.h"
 #include "cancel.h"
+#include "debug.h"
 #include "host.h"
 #include "resolve.h"
 #include "trace.h"
@@ -618,6 +619,7 @@ static int combine (lua_State *L, KindId kind, lua_CFunction taker) {
   int status;
   lua_settop(L, 4);
   aggregate = cp_promise_new(L, kind);
+  cp_debug_made(L, ctx, 5);
   aggregate->n = 1; /* until all have been taken */
   lua_insert(L, 1);
   lua_pushvalue(L, HANDLER);

@@ -7,6 +7,7 @@
 
 #include "args.h"
 #include "cancel.h"
+#include "debug.h"
 #include "host.h"
 #include "resolve.h"
 #include "trace.h"
@@ -46,6 +47,7 @@ int cp_new (lua_State *L) {
   lua_pushvalue(L, HANDLER);
   p = cp_promise_new(L, KIND_PLAIN);
   idx = lua_gettop(L);
+  cp_debug_made(L, ctx, idx);
   lua_pushvalue(L, 1);
   if (n > 0)
     cp_push_resolving(L, idx, cp_resolve_function);
@@ -97,6 +99,8 @@ int cp_Promise_resolve (lua_State *L) {
     lua_insert(L, 1);
   idx = lua_gettop(L) - n;
   cp_host_finish(L, cp_resolve(L, p, idx, n), p, idx);
+  if (p->state == STATE_PENDING)
+    cp_debug_made(L, cp_context(L), idx);
   return 1;
 }
 
@@ -117,6 +121,7 @@ int cp_Promise_reject (lua_State *L) {
   cp_args_refuse_module(L);
   lua_settop(L, 1);
   p = cp_promise_new(L, KIND_PLAIN);
+  cp_debug_made(L, cp_context(L), 2);
   lua_insert(L, 1);
   cp_promise_settle(L, p, 1, STATE_REJECTED);
   cp_host_finish(L, SETTLED, p, 1);
@@ -127,6 +132,7 @@ int cp_Promise_reject (lua_State *L) {
 int cp_withResolvers (lua_State *L) {
   lua_settop(L, 0);
   cp_promise_new(L, KIND_PLAIN);
+  cp_debug_made(L, cp_context(L), 1);
   cp_push_resolving(L, 1, cp_resolve_function);
   cp_push_resolving(L, 1, cp_reject_function);
   cp_push_resolving(L, 1, cp_on_cancel_function);
@@ -140,6 +146,7 @@ int cp_try (lua_State *L) {
   int status;
   cp_args_check_callable(L, 1);
   p = cp_promise_new(L, KIND_PLAIN);
+  cp_debug_made(L, ctx, lua_gettop(L));
   lua_insert(L, 1);
   lua_pushvalue(L, HANDLER);
   lua_insert(L, 2);
@@ -181,8 +188,18 @@ int cp_status (lua_State *L) {
 
 int cp_tostring (lua_State *L) {
   const Promise *p = cp_args_check_promise(L, cp_context(L), 1);
+  lua_settop(L, 1);
   lua_pushfstring(
     L, "promise: %p (%s)", (const void *)p, state_names[p->state]);
+  if (cp_context(L)->debug) {
+    cp_debug_push_origin(L, 1);
+    cp_trace_push_first(L, 3);
+    if (lua_isstring(L, 4))
+      lua_pushfstring(
+        L, "%s, made at %s", lua_tostring(L, 2), lua_tostring(L, 4));
+    else
+      lua_settop(L, 2);
+  }
   return 1;
 }
 

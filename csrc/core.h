@@ -9,7 +9,7 @@
 ** code).  Stack indices in parameters are absolute (positive).
 **
 ** Layers, lowest first; each includes only what stands before it:
-**   core.h  node  queue  promise  timers  args  trace | host  wait  cancel
+**   core.h  node  queue  promise  timers  args  trace  debug | host  wait  cancel
 **   resolve  reaction  combine  construct  async  group  line  see  job
 **   clock  module.c
 ** Nothing left of the bar ever runs user code; it allocates only to make an
@@ -115,6 +115,7 @@ typedef struct Context {
   unsigned char unattended; /* a delay or a call waits, and nobody has run the
                                loop since for something else */
   unsigned char loopless; /* the loop's hook has found none */
+  unsigned char debug; /* the debug mode is on: debug.h */
   unsigned char traced; /* CTX_TRACE is not nil */
   unsigned char refused; /* 'resumed' must raise the value it is given */
   unsigned char cancelled; /* 'resumed' finds a rejected promise at 1 */
@@ -135,6 +136,8 @@ enum {
   CTX_LIBRARIES, /* and the list of their names; or nil */
   CTX_ON_UNHANDLED, /* the user's hook for rejections, or nil */
   CTX_ON_HANDLED, /* and that for those which are handled after all */
+  CTX_ORIGINS, /* by promise, where it was made, or nil: debug.h */
+  CTX_PARENT, /* in the debug mode: the promise whose job runs, or nil */
   CTX_SHOW, /* makes a report of a reason and a traceback, or nil */
   CTX_BLOCKS, /* coroutines that are in a scope, or nil: async.h */
   CTX_PUMP, /* runs the loop until a promise has settled */

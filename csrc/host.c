@@ -7,6 +7,7 @@
 #include "host.h"
 
 #include "args.h"
+#include "debug.h"
 #include "trace.h"
 
 
@@ -122,7 +123,7 @@ static void report_rejection (lua_State *L, Promise *p, int idx, int hook) {
   if (is_promise)
     p->flags |= FLAG_REPORTED;
   lua_getiuservalue(L, idx, SLOT_VALUE);
-  lua_getiuservalue(L, idx, SLOT_SOURCE); /* the traceback */
+  cp_debug_push_traceback(L, idx);
   report(L, is_promise ? idx : 0, hook);
 }
 

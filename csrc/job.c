@@ -11,6 +11,7 @@
 #include "job.h"
 
 #include "args.h"
+#include "debug.h"
 #include "host.h"
 #include "line.h"
 #include "resolve.h"
@@ -49,6 +50,8 @@ static int run (lua_State *L, Context *ctx, Promise *node) {
     cp_node_clear(L, AT_NODE, SLOT_SOURCE);
   cp_trace_clear(L, ctx);
   ctx->left--;
+  if (ctx->debug)
+    cp_debug_enter(L, AT_NODE);
   if (cp_kinds[node->kind].run(L, node, ctx->source) == LEFT)
     return 0;
   if (node->waiters > 0 && cp_queue_is_next(ctx)) {
@@ -187,6 +190,8 @@ static lua_Integer drain (lua_State *L, Context *ctx, lua_Integer max) {
   } while (has_jobs(ctx) && n < max);
   ctx->driven = driven;
   ctx->drive = drive;
+  if (ctx->debug)
+    cp_debug_enter(L, 0);
   cp_trace_restore(L, ctx, AT_SAVED);
   return n;
 }

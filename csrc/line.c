@@ -14,6 +14,7 @@
 #include "args.h"
 #include "async.h"
 #include "cancel.h"
+#include "debug.h"
 #include "host.h"
 #include "resolve.h"
 
@@ -140,6 +141,7 @@ int cp_ask_waiter (Walk *w, Promise *p) {
    asked after that. [-0, +0, -] */
 static void stand_in (lua_State *L, int line) {
   int idx = lua_gettop(L);
+  cp_debug_made(L, cp_context(L), idx);
   cp_node_set(L, idx, SLOT_SOURCE, SELF);
   append(L, SELF, line, idx);
 }

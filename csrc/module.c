@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "combine.h"
 #include "construct.h"
+#include "debug.h"
 #include "group.h"
 #include "host.h"
 #include "job.h"
@@ -115,6 +116,8 @@ const luaL_Reg cp_functions[] = {
   {"setShow", cp_setShow},
   {"hasText", cp_hasText},
   {"addTraceback", cp_addTraceback},
+  {"debug", cp_debug},
+  {"origin", cp_origin},
   {"look", cp_look},
   {"where", cp_where},
   {"calls", cp_calls},

@@ -7,6 +7,7 @@
 
 #include "args.h"
 #include "cancel.h"
+#include "debug.h"
 #include "host.h"
 #include "resolve.h"
 #include "trace.h"
@@ -52,6 +53,7 @@ check_self (lua_State *L, const Context *ctx, int *nargs) {
 static inline int
 derive (lua_State *L, Context *ctx, Promise *p, KindId kind) {
   cp_promise_make(L, kind, THE_METATABLE);
+  cp_debug_made(L, ctx, THE_DERIVED);
   cp_node_set(L, THE_DERIVED, SLOT_VALUE, THE_HANDLER);
   cp_promise_link(L, ctx, p, ARG_SELF, THE_DERIVED);
   cp_host_wake(L, ctx);
@@ -89,8 +91,14 @@ int cp_next (lua_State *L) {
   KindId kind = KIND_NEXT;
   if (nargs > ARG_1 && cp_args_callable(L, ARG_2))
     kind = kind_with_catch(L);
-  else if (!cp_args_callable(L, ARG_1))
-    kind = KIND_PASS;
+  else {
+    if (nargs > ARG_1)
+      cp_debug_check_handler(L, ARG_SELF, ARG_2);
+    if (!cp_args_callable(L, ARG_1)) {
+      kind = KIND_PASS;
+      cp_debug_check_handler(L, ARG_SELF, ARG_1);
+    }
+  }
   return derive(L, ctx, p, kind);
 }
 
@@ -100,6 +108,8 @@ int cp_catch (lua_State *L) {
   int nargs;
   Promise *p = check_self(L, ctx, &nargs);
   KindId kind = cp_args_callable(L, ARG_1) ? KIND_CATCH : KIND_PASS;
+  if (kind == KIND_PASS)
+    cp_debug_check_handler(L, ARG_SELF, ARG_1);
   return derive(L, ctx, p, kind);
 }
 
@@ -110,9 +120,12 @@ int cp_finally (lua_State *L) {
   int nargs;
   Promise *p = check_self(L, ctx, &nargs);
   KindId kind = cp_args_callable(L, ARG_1) ? KIND_FINALLY : KIND_PASS;
+  if (kind == KIND_PASS)
+    cp_debug_check_handler(L, ARG_SELF, ARG_1);
   if (p->waiters < CROWD || kind == KIND_PASS)
     return derive(L, ctx, p, kind);
   cp_promise_make(L, kind, THE_METATABLE);
+  cp_debug_made(L, ctx, THE_DERIVED);
   cp_node_set(L, THE_DERIVED, SLOT_VALUE, THE_HANDLER);
   cp_wait_link(L, ctx, p, ARG_SELF, THE_DERIVED);
   cp_host_wake(L, ctx);

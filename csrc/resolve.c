@@ -8,6 +8,7 @@
 
 #include "args.h"
 #include "cancel.h"
+#include "debug.h"
 #include "host.h"
 #include "timers.h"
 #include "trace.h"
@@ -348,15 +349,26 @@ static int reject (lua_State *L, Promise *p) {
 }
 
 
+/* It has been resolved before. One that was cancelled may be, later. */
+static int refuse_again (lua_State *L, const Promise *p) {
+  if (cp_context(L)->debug && !(p->flags & FLAG_CANCELLED)) {
+    lua_pushvalue(L, OWNER);
+    cp_debug_warn(
+      L, lua_gettop(L), "a promise is resolved once more, in vain");
+  }
+  return 0;
+}
+
+
 int cp_resolve_function (lua_State *L) {
   Promise *p = cp_node_at(L, OWNER);
-  return cp_promise_open(p) ? resolve(L, p) : 0;
+  return cp_promise_open(p) ? resolve(L, p) : refuse_again(L, p);
 }
 
 
 int cp_reject_function (lua_State *L) {
   Promise *p = cp_node_at(L, OWNER);
-  return cp_promise_open(p) ? reject(L, p) : 0;
+  return cp_promise_open(p) ? reject(L, p) : refuse_again(L, p);
 }
 
 

@@ -22,8 +22,9 @@ enum { RECORD_REASON = 1, RECORD_TRACEBACK, RECORD_OLDER, RECORD_HANDED };
 #define HOPS 10 /* shown of a long way: the first ones, and the last */
 
 /* The lines between the frames of one coroutine and those of the next. */
-enum { HOP_AWAIT, HOP_GENERATOR };
-static const char *const hops[] = {"\n\t[await]", "\n\t[generator]", NULL};
+enum { HOP_AWAIT, HOP_GENERATOR, HOP_MADE };
+static const char *const hops[] = {
+  "\n\t[await]", "\n\t[generator]", "\n\t[made]", NULL};
 
 
 /*
@@ -215,6 +216,39 @@ static const char *last_frames (const char *text) {
     hop = find_hop(hop + 1);
   }
   return frames;
+}
+
+
+void cp_trace_join (lua_State *L, int idx, int origin) {
+  luaL_Buffer b;
+  if (!lua_isstring(L, origin)) {
+    lua_pushvalue(L, idx);
+    return;
+  }
+  if (lua_isstring(L, idx))
+    start_joined(L, &b, idx, hops[HOP_MADE]);
+  else {
+    luaL_buffinit(L, &b);
+    luaL_addstring(&b, TITLE);
+    luaL_addstring(&b, hops[HOP_MADE]);
+  }
+  luaL_addstring(&b, lua_tostring(L, origin) + strlen(TITLE));
+  luaL_pushresult(&b);
+}
+
+
+void cp_trace_push_first (lua_State *L, int idx) {
+  const char *text = lua_tostring(L, idx);
+  const char *start = text != NULL ? strstr(text, "\n\t") : NULL;
+  const char *end = NULL;
+  while (start != NULL && start[2] == '[') /* a hop, or a function in C */
+    start = strstr(start + 2, "\n\t");
+  if (start != NULL)
+    end = strstr(start, ": in ");
+  if (end == NULL)
+    lua_pushnil(L);
+  else
+    lua_pushlstring(L, start + 2, (size_t)(end - start) - 2);
 }
 
 /* }================================================================ */
@@ -467,7 +501,12 @@ static int push_start (lua_State *L, lua_State *from, int fn) {
 
 
 int cp_trace_where (lua_State *L, lua_State *from) {
-  const char *own = own_prefix(L, CONTEXT);
+  return cp_trace_where_of(L, CONTEXT, from);
+}
+
+
+int cp_trace_where_of (lua_State *L, int context, lua_State *from) {
+  const char *own = own_prefix(L, context);
   lua_Debug ar;
   int level;
   int own_file = 0;
@@ -510,15 +549,6 @@ int cp_setOwn (lua_State *L) {
     lua_setiuservalue(L, CONTEXT, CTX_OWN);
   }
   return 0;
-}
-
-
-int cp_traceback (lua_State *L) {
-  const Promise *p = cp_args_check_promise(L, cp_context(L), 1);
-  if (p->state != STATE_REJECTED)
-    return 0;
-  lua_getiuservalue(L, 1, SLOT_SOURCE);
-  return 1;
 }
 
 

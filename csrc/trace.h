@@ -40,6 +40,14 @@ struct Drive {
    request to end that was not delivered is void: see cancel.h. */
 int cp_trace_body_handler (lua_State *L);
 
+/* Push the traceback at 'idx' (or nil) followed by the frames of the one at
+   'origin' (or nil), or nil if both are. [-0, +1, m] */
+void cp_trace_join (lua_State *L, int idx, int origin);
+
+/* Push the place of the first frame of the traceback at 'idx', or nil.
+   [-0, +1, m] */
+void cp_trace_push_first (lua_State *L, int idx);
+
 /* Push the message handler. [-0, +1, -] */
 static inline void cp_trace_push_handler (lua_State *L) {
   lua_getiuservalue(L, CONTEXT, CTX_HANDLER);
@@ -90,6 +98,9 @@ int cp_trace_text (lua_State *L);
    [-0, +n, m] */
 int cp_trace_where (lua_State *L, lua_State *from);
 
+/* The same where the context is at 'context'. [-0, +n, m] */
+int cp_trace_where_of (lua_State *L, int context, lua_State *from);
+
 /* setOwn(name): Lua files whose chunk names start as the caller's does, less
    its own name at the end, are left out. */
 int cp_setOwn (lua_State *L);
@@ -97,8 +108,5 @@ int cp_setOwn (lua_State *L);
 /* addTraceback(reason[, level]): a message handler -> the reason as text, with the
    traceback of where it was first thrown, which ends where it is now */
 int cp_addTraceback (lua_State *L);
-
-/* p:traceback() */
-int cp_traceback (lua_State *L);
 
 #endif

@@ -243,6 +243,32 @@ describe("uv.run", function()
     ]])
   end)
 
+  it("comes to what else has happened between delays of nothing", function()
+    check("seen\n", PROMISES .. [[
+      local seen
+      uv.fs_stat("/", function() seen = true end)
+      Promise.run(function()
+        repeat Promise.await(Promise.delay(0)) until seen
+      end)
+      print "seen"
+    ]])
+  end)
+
+  it("cancels a delay of nothing that was started by another", function()
+    check("once\n1\n", PROMISES .. [[
+      local fired = 0
+      local p
+      Promise.delay(0):next(function()
+        p = Promise.delay(0)
+        p:next(function() fired = fired + 1 end)
+        p:cancel()
+        print "once"
+      end)
+      Promise.delay(0.01):next(function() print(fired + 1) end)
+      uv.run()
+    ]])
+  end)
+
   it("runs jobs after a program has closed all handles", function()
     check("1\n2\n", PROMISES .. [[
       job(1)()

@@ -762,6 +762,24 @@ function Promise.onRejectionHandled(hook) end
 
 -- Seeing ---------------------------------------------------------------------
 
+--- Switch the debug mode on or off; without an argument, leave it. Returns
+--- whether it was on. The environment variable `CPROMISE_DEBUG=1` switches it
+--- on when the module is loaded. It sees what is made from then on.
+---
+--- While it is on, each promise remembers where it was made. That stands in
+--- `tostring(p)`, in `Promise.inspect(p).origin`, and in tracebacks and
+--- reports below `[made]`: so they show where a handler was registered and
+--- where an async call was started that nobody awaits. Warnings on standard
+--- error tell of async calls that never ended, and of results that nobody
+--- looked at, when the garbage collector finds them or the program ends; of a
+--- promise that is resolved more than once; and of handlers that are not
+--- callable. Nothing else changes, but for time and memory.
+---
+--- Raises if `on` is given, but no boolean.
+---@param on? boolean
+---@return boolean was_on
+function Promise.debug(on) end
+
 --- Somebody who waits, and below it what that waits for.
 ---@class cpromise.Waiting
 ---@field label string  what it is, for people
@@ -773,6 +791,7 @@ function Promise.onRejectionHandled(hook) end
 --- outcome.
 ---@class cpromise.Inspection: cpromise.Waiting
 ---@field state "pending"|"fulfilled"|"rejected"
+---@field origin string?  in the debug mode: a traceback of where it was made
 ---@field values table?  of a fulfilled one, with `n`
 ---@field reason any?  of a rejected one
 ---@field traceback string?

@@ -4,6 +4,7 @@
 local asCompleted = require "cpromise.as_completed"
 local check = require "cpromise.check"
 local core = require "cpromise.core"
+local debug_mode = require "cpromise.debug"
 local loop = require "cpromise.loop"
 local main = require "cpromise.main"
 local map = require "cpromise.map"
@@ -74,6 +75,7 @@ local Promise = {
   onRejectionHandled = core.onRejectionHandled,
 
   traceback = core.addTraceback,
+  debug = public(debug_mode.switch),
   pending = see.pending,
   dump = public(see.dump),
   inspect = public(see.inspect),

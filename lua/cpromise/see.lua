@@ -74,6 +74,7 @@ local labels = {
 -- What it is; where it waits, if it is a call; for what it waits.
 local function look(v)
   local kind, sources, more = core.look(v)
+  if not kind then return "a value", nil, {} end
   if kind == "call" then
     local label, where = of_call(more)
     return label, where, sources
@@ -234,6 +235,7 @@ function see.inspect(promise)
   end
   local node = new_forest({}):node(promise, 1)
   local outcome = table.pack(promise:status())
+  node.origin = core.origin(promise)
   node.state = outcome[1]
   if node.state == "rejected" then
     node.reason, node.traceback = outcome[2], promise:traceback()

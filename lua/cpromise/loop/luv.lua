@@ -87,35 +87,52 @@ end
 -- libuv counts milliseconds in 64 bits; a Lua integer holds fewer.
 local longest = 2^52
 
-local spare = {} -- timers that are stopped
+-- Handles that are stopped, by what makes and what stops them.
+local timers = {new = uv.new_timer, stop = uv.timer_stop}
+local turns = {new = uv.new_idle, stop = uv.idle_stop}
 
--- A timer to start; some may have been closed by the program.
-local function take_timer()
-  local timer = table.remove(spare)
-  while timer and uv.is_closing(timer) do timer = table.remove(spare) end
-  return timer or assert(uv.new_timer())
+-- One to start; some may have been closed by the program.
+local function take(spare)
+  local handle = table.remove(spare)
+  while handle and uv.is_closing(handle) do handle = table.remove(spare) end
+  return handle or assert(spare.new())
 end
 
--- `armed` is the handle: it holds the timer as long as that will fire.
+-- What `luv.timer` returns holds the handle as long as that will fire.
 local function release(armed)
-  local timer = armed.timer
-  armed.timer = nil
-  if not timer or uv.is_closing(timer) then return end
-  uv.timer_stop(timer)
-  spare[#spare + 1] = timer
+  local handle, spare = armed.handle, armed.spare
+  armed.handle = nil
+  if not handle or uv.is_closing(handle) then return end
+  spare.stop(handle)
+  spare[#spare + 1] = handle
 end
 
+local firing = false -- a timer's function runs
+
+local function fire(armed, fn)
+  release(armed)
+  stay_awake()
+  firing = true
+  call(fn)
+  firing = false
+end
+
+-- libuv would fire a timer that is due at once in the turn in which another
+-- one has started it, and again, and never come to what else has happened: so
+-- an idle handle does it, in the next turn.
 function luv.timer(seconds, fn, background)
-  local timer = take_timer()
-  local armed = {timer = timer}
   local milliseconds = math.ceil(math.min(seconds * 1000, longest))
-  uv.update_time() -- the loop's clock stood still while our caller ran
-  uv.timer_start(timer, milliseconds, 0, function()
-    release(armed)
-    stay_awake()
-    call(fn)
-  end)
-  if background then uv.unref(timer) else uv.ref(timer) end
+  local spare = milliseconds == 0 and firing and turns or timers
+  local handle = take(spare)
+  local armed = {handle = handle, spare = spare}
+  local function callback() fire(armed, fn) end
+  if spare == turns then
+    uv.idle_start(handle, callback)
+  else
+    uv.update_time() -- the loop's clock stood still while our caller ran
+    uv.timer_start(handle, milliseconds, 0, callback)
+  end
+  if background then uv.unref(handle) else uv.ref(handle) end
   return armed
 end
 
@@ -123,13 +140,16 @@ function luv.cancel(armed)
   release(armed)
 end
 
+local interrupts -- the handle of SIGINT
+
 function luv.interrupt(fn)
-  local handle = uv.new_signal()
-  handle:unref()
-  handle:start("sigint", function() call(fn) end)
+  if not interrupts or uv.is_closing(interrupts) then
+    interrupts = assert(uv.new_signal())
+    uv.unref(interrupts)
+  end
+  assert(uv.signal_start(interrupts, "sigint", function() call(fn) end))
   return function()
-    handle:close()
-    luv.poll() -- or it is still being closed when the program ends
+    if not uv.is_closing(interrupts) then uv.signal_stop(interrupts) end
   end
 end
 
