@@ -139,29 +139,24 @@ local state = {found = 0, done = 0, failed = {}}
 
 local function ignore() end -- a client that was cancelled is gone
 
-local ok, reason = pcall(Promise.run, function()
+-- Ctrl-C cancels this function.
+Promise.main(function()
   local server =
     await(uv.listen(HOST, 0, server_of(pages), {on_error = ignore}))
-  local interrupt <close> = uv.signal "int"
-  local crawled, why = pawait(Promise.scope(function(scope)
+  local crawled, why = pcall(await, Promise.scope(function(scope)
     local crawling = crawl(server.port, workers, state)
-    scope:spawn(function()
-      await(interrupt:receive())
-      crawling:cancel "interrupted"
-    end)
     scope:spawn(show_progress, state)
     await(crawling)
     scope:cancel()
   end))
   await(server:cancel()) -- those that are slow would take their time
-  if not crawled then error(why, 0) end
+  if crawled then return end
+  if Promise.isCancelled(why) then
+    print(("%s after %d pages"):format(why.reason, state.done))
+  end
+  error(why, 0)
 end)
 
-if Promise.isCancelled(reason) then
-  print(("%s after %d pages"):format(reason.reason, state.done))
-  os.exit(130, true)
-end
-assert(ok, reason)
 print(("the server was slow %d times, dropped %d connections, lied %d times")
   :format(did.slow, did.drop, did.lie))
 for page, why in pairs(state.failed) do

@@ -44,14 +44,13 @@ end)
 
 local clients, size = tonumber(arg[1] or 100), tonumber(arg[2] or 1000)
 
-local ok, err = pcall(Promise.run, function()
+Promise.main(function()
   -- Port 0: any that is free. The end of the block waits for the last one.
   local server <close> = await(uv.listen(HOST, 0, echo))
   local talks = {}
   for i = 1, clients do talks[i] = talk(server.port, i, size) end
   await(Promise.all(talks))
 end)
-assert(ok, err)
 print(("server: %d connections, %d bytes"):format(
   count.connections, count.bytes))
 print(("clients: %d messages came back as they were sent"):format(

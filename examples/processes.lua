@@ -46,7 +46,7 @@ for i = 2, #arg do
 end
 
 -- Ends with the last program: the limits of the others need not pass.
-Promise.run(function()
+Promise.main(function()
   local lines = {}
   for i, words in ipairs(programs) do
     lines[i] = describe(table.unpack(words))

@@ -443,7 +443,7 @@ local function demonstrate()
   await(other:cancel())
 end
 
-if not arg[1] then return Promise.run(demonstrate) end
+if not arg[1] then return Promise.main(demonstrate) end
 
 local options, i = {}, 1
 while arg[i] and arg[i]:find "^%-[nct]$" do

@@ -8,9 +8,8 @@ function child.quote(word)
   return "'" .. word:gsub("'", [['\'']]) .. "'"
 end
 
---- Run a program with arguments: what it prints on standard output and
---- standard error, and its exit status.
-function child.run(program, ...)
+-- What a program prints, its exit status, and the name of its file.
+local function run(program, ...)
   local name = os.tmpname()
   local file = assert(io.open(name, "w"))
   file:write(program)
@@ -21,7 +20,20 @@ function child.run(program, ...)
   local text = pipe:read "a"
   local _, _, status = pipe:close()
   os.remove(name)
+  return text, status, name
+end
+
+--- Run a program with arguments: what it prints on standard output and
+--- standard error, and its exit status.
+function child.run(program, ...)
+  local text, status = run(program, ...)
   return text, status
+end
+
+--- The same; where it prints the name of its file, that is `alias`.
+function child.run_as(alias, program, ...)
+  local text, status, name = run(program, ...)
+  return (text:gsub(name:gsub("%p", "%%%0"), alias)), status
 end
 
 --- What was printed, without the lines of tracebacks.

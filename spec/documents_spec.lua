@@ -1,4 +1,5 @@
---- Every program in the documents runs and prints what stands below it.
+--- Every program in the documents runs and prints what stands below it. One
+--- that starts with `-- name.lua` has that name in what it prints.
 
 local child = require "spec.child"
 
@@ -27,6 +28,11 @@ local function blocks(document)
   return list
 end
 
+local function output_of(program)
+  local name = program:match "^%-%- ([%w_]+%.lua)\n"
+  return (name and child.run_as(name, program) or child.run(program))
+end
+
 local function check(document)
   describe(document, function()
     local list = blocks(document)
@@ -36,7 +42,7 @@ local function check(document)
           local below = list[i + 1]
           local expected =
             below and below.language == "text" and below.text or ""
-          assert.equal(expected, (child.run(block.text)))
+          assert.equal(expected, output_of(block.text))
         end)
       end
     end

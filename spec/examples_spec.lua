@@ -1,4 +1,4 @@
---- Every example prints what its header says; two of them at their edges.
+--- Every example prints what its header says; some of them at their edges.
 
 local child = require "spec.child"
 
@@ -261,5 +261,21 @@ describe("examples/crawl.lua", function()
     ]])
     assert.matches("\r0 of 1 pages ", text)
     assert.matches("\n3 of 3 pages", text)
+  end)
+end)
+
+describe("examples/dump.lua", function()
+  local example <const> = "examples/dump.lua"
+
+  it("says so each time, and goes on", function()
+    local dump = promised(example):gsub("page 1\n.*", "")
+    check(dump:rep(2) .. "page 1\npage 2\npage 3\n", example, {"0.3"}, [[
+      local timer, n = uv.new_timer(), 0
+      timer:start(50, 50, function()
+        n = n + 1
+        uv.kill(uv.os_getpid(), "sigquit")
+        if n == 2 then timer:close() end
+      end)
+    ]])
   end)
 end)
