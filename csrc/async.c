@@ -345,7 +345,10 @@ static int start (lua_State *L, lua_State *co, int n) {
   Promise *p = cp_promise_new(L, KIND_START);
   Drive running = {p, co, L, idx, ctx->drive};
   Slice slice;
-  cp_debug_made(L, ctx, idx);
+  if (ctx->debug) {
+    cp_debug_note(L, idx);
+    p->is_call = 1;
+  }
   if (ctx->depth >= MAX_DEPTH) {
     cp_node_set(L, idx, SLOT_VALUE, idx - 1);
     cp_queue_push(L, ctx, p, idx);

@@ -227,10 +227,10 @@ static int look_at_lost (lua_State *L) {
 /* __gc of promises, while the debug mode is on. */
 static int collect (lua_State *L) {
   const Promise *p = cp_promise_test(L, cp_context(L), 1);
-  if (p == NULL || (p->kind != KIND_AWAIT && p->kind != KIND_START))
+  if (p == NULL || !p->is_call || p->is_ignored)
     return 0;
   if (p->state == STATE_REJECTED)
-    return 0; /* that was reported, or ignored */
+    return 0; /* that was reported */
   if (p->state == STATE_FULFILLED && p->flags & (FLAG_HANDLED | FLAG_EMPTY))
     return 0;
   lua_settop(L, 1);

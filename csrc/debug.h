@@ -14,7 +14,7 @@
 
 #include "promise.h"
 
-/* Only through cp_debug_made. */
+/* Only through cp_debug_made, and for an async call: it has a flag, too. */
 void cp_debug_note (lua_State *L, int idx);
 
 /* The promise at 'idx' was made for the program. [-0, +0, -] */

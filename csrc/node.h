@@ -101,9 +101,10 @@ struct Promise {
   unsigned char state; /* a State; changes once */
   unsigned char kind; /* a KindId; meaningful while pending */
   unsigned short flags;
-  unsigned int held : 31; /* those that wait for it but stand in no ring: jobs
+  unsigned int held : 30; /* those that wait for it but stand in no ring: jobs
                              of adoptions, the main thread */
   unsigned int is_ignored : 1; /* never to be reported */
+  unsigned int is_call : 1; /* an async call, made in the debug mode */
   unsigned int n; /* aggregate: elements missing; element: its index; else
                      how many have left its ring that still stand there */
   unsigned int waiters; /* reactions in its ring */

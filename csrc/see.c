@@ -69,6 +69,20 @@ static void add_elements (lua_State *L) {
 }
 
 
+/* Whether the pending call at 'idx' waits, or is still to start: while it runs,
+   what stands on the stack of its coroutine is its own. */
+static int is_suspended (lua_State *L, int idx) {
+  lua_State *co;
+  lua_Debug ar;
+  lua_getiuservalue(L, idx, SLOT_VALUE);
+  co = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  return co != NULL &&
+         (lua_status(co) == LUA_YIELD ||
+           (lua_status(co) == LUA_OK && !lua_getstack(co, 0, &ar)));
+}
+
+
 /* Add what the pending p waits for. Returns how many more results are on the
    top. */
 static int add_sources (lua_State *L, const Promise *p) {
@@ -95,6 +109,9 @@ static int add_sources (lua_State *L, const Promise *p) {
       add_source(L);
       return 0;
     default:
+      if ((p->kind == KIND_AWAIT || p->kind == KIND_START) &&
+          !is_suspended(L, LOOK_AT))
+        return 0; /* it runs */
       if (cp_wait_source(L, p, LOOK_AT) != NULL) {
         add_source(L);
         lua_pop(L, 1);
@@ -262,7 +279,8 @@ static void visit_thread (lua_State *L) {
 static void collect (lua_State *L) {
   const Promise *p = cp_promise_test(L, cp_context(L), WALK_AT);
   if (p != NULL && p->state == STATE_PENDING &&
-      (p->kind == KIND_AWAIT || p->kind == KIND_START)) {
+      (p->kind == KIND_AWAIT || p->kind == KIND_START) &&
+      is_suspended(L, WALK_AT)) {
     lua_pushvalue(L, WALK_AT);
     lua_rawseti(L, WALK_CALLS, (lua_Integer)lua_rawlen(L, WALK_CALLS) + 1);
   }

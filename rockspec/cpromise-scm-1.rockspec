@@ -50,6 +50,7 @@ build = {
     ["cpromise.debug"] = "lua/cpromise/debug.lua",
     ["cpromise.group"] = "lua/cpromise/group.lua",
     ["cpromise.iterable"] = "lua/cpromise/iterable.lua",
+    ["cpromise.left"] = "lua/cpromise/left.lua",
     ["cpromise.loop"] = "lua/cpromise/loop.lua",
     ["cpromise.loop.luv"] = "lua/cpromise/loop/luv.lua",
     ["cpromise.loop.virtual"] = "lua/cpromise/loop/virtual.lua",

@@ -55,6 +55,18 @@ print "never"]]})
     assert.matches("^cpromise: the program failed: {code = 5}\n", text)
   end)
 
+  it("says nothing more of what is left", function()
+    local text, status = run [[
+Promise.main(function()
+  Promise.delay(0.001)
+  Promise.spawn(function() await(Promise.delay(1)) end)
+  Promise.queueMicrotask(print, "runs")
+  error "broken"
+end)]]
+    assert.equal(1, status)
+    assert.is_nil(text:find("never", 1, true))
+  end)
+
   it("closes the state: finalizers run", function()
     local text, status = run [[
       local _ = setmetatable({}, {__gc = function() print "closed" end})

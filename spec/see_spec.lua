@@ -85,8 +85,26 @@ end
 local holders = {spawn(holder), spawn(holder)}
 await(semaphore:acquire(holders))]], [[
 └─ acquire from a semaphore without a free permit
-   ├─ held at prog:4
-   └─ held at prog:4]]},
+   ├─ held by an async call at prog:4
+   │  └─ a promise that nobody has settled
+   └─ held by an async call at prog:4
+      └─ a promise that nobody has settled]]},
+  {"a circle of those who hold permits", [[
+local first, second = Promise.semaphore(1), Promise.semaphore(1)
+local function take(one, other)
+  local permit <close> = await(one:acquire())
+  await(1)
+  await(other:acquire()) -- line 5
+end
+local a, b = spawn(take, first, second), spawn(take, second, first)
+await(Promise.all {a, b})]], [[
+└─ Promise.all, 2 to come
+   ├─ an async call at prog:5
+   │  └─ acquire from a semaphore without a free permit
+   │     └─ held by an async call at prog:5
+   │        └─ acquire from a semaphore without a free permit
+   │           └─ held by an async call at prog:5: a cycle, it is above
+   └─ an async call at prog:5: see above]]},
   {"a channel that is empty", "for _ in Promise.channel() do end", [[
 └─ receive from a channel of capacity 0 that is empty]]},
   {"a channel that is full", [[
@@ -345,6 +363,38 @@ describe("Promise.dump", function()
   it("writes to standard error", function()
     assert.equal("cpromise: no async call waits\n", (child.run [[
       require "cpromise".dump()]]))
+  end)
+
+  it("leaves out a call that runs", function()
+    local texts = {}
+    spawn(function()
+      texts[1] = dump()
+      await(1)
+      texts[2] = dump()
+    end)
+    helper.drain()
+    for i = 1, 2 do
+      assert.equal("cpromise: no async call waits\n", texts[i])
+    end
+    local inner
+    spawn(function()
+      local me
+      me = spawn(function() await(Promise.resolve()) inner = me end)
+      await(me)
+    end)
+    helper.drain()
+    assert.equal("fulfilled", (inner:status()))
+  end)
+
+  it("says of a call that it runs if somebody waits for it", function()
+    local p, what
+    p = spawn(function()
+      await(1)
+      what = Promise.inspect(p)
+    end)
+    helper.drain()
+    assert.equal("an async call that runs", what.label)
+    assert.same({}, what.waits)
   end)
 
   it("refuses what is no open file", function()

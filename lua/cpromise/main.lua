@@ -2,6 +2,7 @@
 
 local check = require "cpromise.check"
 local core = require "cpromise.core"
+local left = require "cpromise.left"
 local loop = require "cpromise.loop"
 
 local FAILED = 1
@@ -19,6 +20,7 @@ end
 
 -- End a program whose main function has failed.
 local function fail(self, reason)
+  left.silence()
   if self.is_interrupted and core.isCancelled(reason) then
     os.exit(INTERRUPTED, true)
   end

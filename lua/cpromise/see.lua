@@ -34,6 +34,7 @@ end
 -- Labels
 
 local function of_call(co)
+  if not co then return "an async call that runs" end
   local where, name, own = core.where(co)
   if own then
     local file = own:match "([%w_]+)%.lua$" or "?"
@@ -48,7 +49,9 @@ end
 local function of_delay(due)
   local ok, now = pcall(core.now)
   if not ok then return "a delay" end
-  return ("a delay, due in %.3g seconds"):format(math.max(0, due - now))
+  local seconds = math.max(0, due - now)
+  return ("a delay, due in %s seconds"):format(
+    (seconds < 100 and "%.3g" or "%.0f"):format(seconds))
 end
 
 local function of_aggregate(name, n)
@@ -106,20 +109,53 @@ end
 local Forest = {}
 Forest.__index = Forest
 
--- `permits` are pairs of a semaphore and a coroutine that has one of it.
-local function new_forest(permits)
-  return setmetatable({nodes = {}, around = {}, permits = permits}, Forest)
+-- Of these suspended calls; `permits` are pairs of a semaphore and of a
+-- coroutine that has one of it.
+local function new_forest(calls, permits)
+  local forest = {nodes = {}, around = {}, permits = permits, calls = {}}
+  for _, call in ipairs(calls) do
+    local _, _, co = core.look(call)
+    forest.calls[co] = call
+  end
+  return setmetatable(forest, Forest)
 end
 
--- Who has a permit in a local variable.
-function Forest:holders(semaphore, waits)
+-- The call, or the main thread, of that coroutine, which has a permit.
+function Forest:holder(co, level)
+  local call = self.calls[co]
+  if call then
+    local node = self:node(call, level)
+    node.label = "held by " .. node.label
+    return node
+  end
+  local where = core.where(co)
+  return {label = "held at " .. (where or "?"), where = where, waits = {}}
+end
+
+-- Who has a permit in a local variable: for them one waits, in fact.
+function Forest:holders(semaphore, level)
+  local holders = {}
   for _, permit in ipairs(self.permits) do
     if rawequal(permit[1], semaphore) then
-      local where = core.where(permit[2])
-      waits[#waits + 1] =
-        {label = "held at " .. (where or "?"), where = where, waits = {}}
+      holders[#holders + 1] = self:holder(permit[2], level)
     end
   end
+  return holders
+end
+
+-- What one waits for.
+function Forest:waits(v, sources, level)
+  local kind = core.look(v)
+  if kind == "wait" or kind == "send" then
+    return self:holders(sources[1], level)
+  elseif level > LEVELS and #sources > 0 then
+    return {{label = "...", waits = {}}}
+  end
+  local waits = {}
+  for i, source in ipairs(expand(sources, {})) do
+    waits[i] = self:node(source, level)
+  end
+  return waits
 end
 
 -- The tree of one promise. What is drawn already is not drawn again.
@@ -134,16 +170,7 @@ function Forest:node(v, level)
     return node
   end
   self.nodes[v], self.around[v] = node, true
-  local kind = core.look(v)
-  if kind == "wait" or kind == "send" then
-    self:holders(sources[1], node.waits)
-  elseif level >= LEVELS and #sources > 0 then
-    node.waits[1] = {label = "...", waits = {}}
-  else
-    for i, source in ipairs(expand(sources, {})) do
-      node.waits[i] = self:node(source, level + 1)
-    end
-  end
+  node.waits = self:waits(v, sources, level + 1)
   self.around[v] = nil
   return node
 end
@@ -165,8 +192,8 @@ end
 ---@param promise Promise
 ---@return string
 function see.why_pending(promise)
-  local ok, _, permits = pcall(core.calls)
-  local forest = new_forest(ok and permits or {})
+  local ok, calls, permits = pcall(core.calls)
+  local forest = new_forest(ok and calls or {}, ok and permits or {})
   local lines = {"promise still pending, nothing left to do:"}
   local nodes = expand({promise}, {})
   for i, source in ipairs(nodes) do nodes[i] = forest:node(source, 1) end
@@ -196,7 +223,8 @@ end
 ---@return cpromise.Waiting[]
 function see.pending()
   local calls, permits = core.calls()
-  local awaited, forest, roots = awaited_by(calls), new_forest(permits), {}
+  local awaited, roots = awaited_by(calls), {}
+  local forest = new_forest(calls, permits)
   for _, is_root in ipairs {true, false} do -- then what is in circles
     for _, call in ipairs(calls) do
       if not forest.nodes[call] and (not awaited[call] or not is_root) then
@@ -233,7 +261,7 @@ function see.inspect(promise)
   if not core.is(promise) then
     check.fail(1, "inspect", check.expected("promise", promise))
   end
-  local node = new_forest({}):node(promise, 1)
+  local node = new_forest({}, {}):node(promise, 1)
   local outcome = table.pack(promise:status())
   node.origin = core.origin(promise)
   node.state = outcome[1]
