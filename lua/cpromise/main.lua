@@ -18,9 +18,12 @@ local function on_interrupt(self)
   self.call:cancel "interrupted"
 end
 
--- End a program whose main function has failed.
+-- End a program whose main function has failed. Handles that are being closed
+-- get closed before the state is: see cpromise.loop.luv.
 local function fail(self, reason)
   left.silence()
+  local current = loop.get()
+  if current and current.poll then pcall(current.poll) end
   if self.is_interrupted and core.isCancelled(reason) then
     os.exit(INTERRUPTED, true)
   end
