@@ -15,6 +15,7 @@
 #include "line.h"
 #include "resolve.h"
 #include "trace.h"
+#include "watch.h"
 
 
 /* Make s, at AT_SOURCE, the batch. */
@@ -49,7 +50,7 @@ static int run (lua_State *L, Context *ctx, Promise *node) {
     cp_node_clear(L, AT_NODE, SLOT_SOURCE);
   cp_trace_clear(L, ctx);
   ctx->left--;
-  if (cp_kinds[node->kind].run(L, node, ctx->source) == LEFT)
+  if (cp_watch_run(L, ctx, node, ctx->source) == LEFT)
     return 0;
   if (node->waiters > 0 && cp_queue_is_next(ctx)) {
     lua_copy(L, AT_NODE, AT_SOURCE);
