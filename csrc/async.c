@@ -299,13 +299,16 @@ Outcome cp_run_start (lua_State *L, Promise *node, const Promise *source) {
 
 /* Somebody has closed the coroutine of the call. */
 static Outcome end_closed (lua_State *L, Promise *node) {
-  cp_context(L)->suspended--;
+  Context *ctx = cp_context(L);
+  ctx->suspended--;
   if (node->flags & FLAG_CANCELLED) {
     lua_getiuservalue(L, AT_NODE, SLOT_SOURCE);
     cp_promise_copy(L, node, AT_NODE, lua_gettop(L));
   }
   else
     refuse(L, node, AT_NODE, CTX_CLOSED);
+  if (ctx->watched)
+    cp_watch_tell(L, WATCH_SETTLED, AT_NODE, 0);
   return SETTLED;
 }
 

@@ -100,6 +100,13 @@ local function expand(sources, list)
   return list
 end
 
+--- What a promise, or a place with lines, is, and what it waits for.
+---@return string label, table sources
+function see.waits(v)
+  local label, _, sources = look(v)
+  return label, expand(sources or {}, {})
+end
+
 -- Trees
 
 local Forest = {}
