@@ -10,6 +10,7 @@
 --- and where promises settled, as long as those exist.
 
 local core = require "cpromise.core"
+local see = require "cpromise.see"
 local show = require "cpromise.show"
 local watch = require "cpromise.watch"
 
@@ -43,6 +44,13 @@ local function name_of_code(code)
   local info = getinfo(code, "S")
   if info.what == "C" then return "handler in C" end
   return ("handler %s:%d"):format(info.short_src, info.linedefined)
+end
+
+-- What a promise that is awaited is called.
+local function name_of_source(promise)
+  local kind = core.look(promise)
+  if kind == "wait" or kind == "send" then return (see.waits(promise)) end
+  return kind
 end
 
 -- Writing
@@ -174,7 +182,7 @@ function Timeline:waits(promise, call)
     return
   end
   call.source = sources[1]
-  local what = sources[1] and " " .. core.look(sources[1]) or ""
+  local what = sources[1] and " " .. name_of_source(sources[1]) or ""
   local where, name = core.where(co)
   local more = ',"cat":"await"'
   if where then

@@ -2,10 +2,10 @@
 ---
 ---     lua5.4 spec/support/trace_format.lua FILE
 ---
---- The file is JSON, an array of events; each has `ph`, `ts`, `pid`, `tid` and
---- `name`. On each track, in order of time, what begins ends, the innermost
---- first. An arrow has one start and one end, in this order, and each is
---- inside a span of its track.
+--- The file is JSON, an array of events; each has `ph`, `ts`, `pid`, `tid`
+--- and `name`. On each track, in order of time, what begins ends, the
+--- innermost first. An arrow has one start and one end, in this order, and
+--- each is inside a span of its track.
 
 local format = {}
 
@@ -41,16 +41,15 @@ function Parser:string()
       parts[#parts + 1] = self.text:sub(first, last)
       self.at = last + 1
     end
-    local rest = self.text:sub(self.at)
-    local escape = rest:match '^\\(["\\/bfnrt])'
-    local code = rest:match "^\\u(%x%x%x%x)"
+    local escape = self.text:match('^\\(["\\/bfnrt])', self.at)
+    local code = self.text:match("^\\u(%x%x%x%x)", self.at)
     if escape then
       parts[#parts + 1] = simple[escape] or escape
       self.at = self.at + 2
     elseif code then
       parts[#parts + 1] = utf8.char(tonumber(code, 16))
       self.at = self.at + 6
-    elseif rest:sub(1, 1) ~= '"' then
+    elseif self.text:sub(self.at, self.at) ~= '"' then
       self:fail "a character that can't be in a string"
     end
   until not escape and not code
