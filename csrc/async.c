@@ -12,6 +12,7 @@
 #include "resolve.h"
 #include "trace.h"
 #include "wait.h"
+#include "watch.h"
 
 /* So many async calls may start inside one another at once. Each takes two C
    levels of the 200 that Lua allows, and leaves four to what its body calls in
@@ -180,13 +181,45 @@ static Slice has_failed (lua_State *L, Promise *p, int idx, lua_State *co) {
 }
 
 
+/* Push the coroutine of a call, if there is room there. */
+static int push_coroutine (lua_State *L, lua_State *co) {
+  if (!lua_checkstack(co, 1))
+    return 0;
+  lua_pushthread(co);
+  lua_xmove(co, L, 1);
+  return 1;
+}
+
+
+/* Tell that the call at 'idx' is about to run. */
+static void tell_start (lua_State *L, int idx, lua_State *co) {
+  cp_watch_tell(L, WATCH_CALL, idx, push_coroutine(L, co));
+}
+
+
+/* Tell that the call p, at 'idx', has run. If it waits it has to know its
+   coroutine before: finalizers may ask it to end. */
+static Slice
+tell_end (lua_State *L, Promise *p, int idx, lua_State *co, Slice slice) {
+  if (p->state == STATE_PENDING && p->kind == KIND_AWAIT &&
+      push_coroutine(L, co))
+    lua_setiuservalue(L, idx, SLOT_VALUE);
+  cp_watch_tell(L, WATCH_CALL_END, idx, 0);
+  return slice == SLICE_READY && p->state != STATE_PENDING ? SLICE_WAITS
+                                                           : slice;
+}
+
+
 /* Resume the coroutine of the call p, at 'idx', with n values. The context
    knows that it runs. */
 static Slice drive (lua_State *L, Promise *p, int idx, lua_State *co, int n) {
   Context *ctx = cp_context(L);
   lua_State *outer = ctx->driven;
+  Slice slice;
   int status, nresults;
   cp_assert(ctx->drive->call == p);
+  if (ctx->watched)
+    tell_start(L, idx, co);
   if (p->kind == KIND_AWAIT)
     ctx->suspended--;
   ctx->driven = co;
@@ -195,10 +228,12 @@ static Slice drive (lua_State *L, Promise *p, int idx, lua_State *co, int n) {
   ctx->resumed = NULL;
   ctx->cancelled = 0;
   if (status == LUA_YIELD)
-    return has_yielded(L, p, idx, co);
-  if (status == LUA_OK)
-    return has_returned(L, p, idx, co, nresults);
-  return has_failed(L, p, idx, co);
+    slice = has_yielded(L, p, idx, co);
+  else if (status == LUA_OK)
+    slice = has_returned(L, p, idx, co, nresults);
+  else
+    slice = has_failed(L, p, idx, co);
+  return ctx->watched ? tell_end(L, p, idx, co, slice) : slice;
 }
 
 
@@ -265,13 +300,16 @@ Outcome cp_run_start (lua_State *L, Promise *node, const Promise *source) {
 
 /* Somebody has closed the coroutine of the call. */
 static Outcome end_closed (lua_State *L, Promise *node) {
-  cp_context(L)->suspended--;
+  Context *ctx = cp_context(L);
+  ctx->suspended--;
   if (node->flags & FLAG_CANCELLED) {
     lua_getiuservalue(L, AT_NODE, SLOT_SOURCE);
     cp_promise_copy(L, node, AT_NODE, lua_gettop(L));
   }
   else
     refuse(L, node, AT_NODE, CTX_CLOSED);
+  if (ctx->watched)
+    cp_watch_tell(L, WATCH_SETTLED, AT_NODE, 0);
   return SETTLED;
 }
 

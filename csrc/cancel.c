@@ -10,6 +10,7 @@
 #include "timers.h"
 #include "trace.h"
 #include "wait.h"
+#include "watch.h"
 
 
 /*
@@ -613,6 +614,14 @@ static void begin (Walk *w, lua_State *L, int own, int carrier) {
 }
 
 
+/* It begins at p, which is at 'idx'. */
+static void start_at (Walk *w, const Promise *p, int idx) {
+  w->start = p;
+  lua_copy(w->L, idx, PROMISE(w));
+  lua_copy(w->L, idx, place_of(w, WALK_START));
+}
+
+
 /* Ask p, at WALK_PROMISE, and all that is to be asked then. */
 static void walk (Walk *w, Promise *p) {
   lua_State *L = w->L;
@@ -644,6 +653,8 @@ static void finish (const Walk *w) {
   queue_carrier(w, WALK_CARRIER);
   while (!lua_isnil(w->L, place_of(w, WALK_HOOKED)))
     run_hooks(w);
+  if (w->ctx->watched && w->told && w->start != NULL)
+    cp_watch_tell(w->L, WATCH_CANCEL, place_of(w, WALK_START), 0);
   lua_settop(w->L, w->base);
 }
 
@@ -651,8 +662,7 @@ static void finish (const Walk *w) {
 void cp_cancel_from (lua_State *L, Promise *p, int idx, int carrier) {
   Walk w;
   begin(&w, L, carrier, carrier);
-  w.start = p;
-  lua_copy(L, idx, PROMISE(&w));
+  start_at(&w, p, idx);
   walk(&w, p);
   finish(&w);
 }
@@ -665,8 +675,7 @@ int cp_cancel_child (lua_State *L, int idx, int carrier) {
   if (p->state != STATE_PENDING)
     return 0;
   begin(&w, L, carrier, carrier);
-  w.start = p;
-  lua_copy(L, idx, PROMISE(&w));
+  start_at(&w, p, idx);
   walk(&w, p);
   if (w.is_circle) {
     w.own = WALK_OWN;
@@ -692,8 +701,7 @@ void cp_cancel_element (lua_State *L, Promise *p, int node, int carrier) {
 void cp_cancel_elements (lua_State *L, Promise *p, int idx, int carrier) {
   Walk w;
   begin(&w, L, carrier, carrier);
-  w.start = p;
-  lua_copy(L, idx, PROMISE(&w));
+  start_at(&w, p, idx);
   take_elements(&w, p);
   walk(&w, next_element(&w));
   finish(&w);
@@ -779,8 +787,7 @@ static int run_cancel (lua_State *L, Promise *p) {
   cp_cancel_need_room(L);
   if (p->state == STATE_PENDING) {
     begin(&w, L, CALL_OWN, CALL_CARRIER);
-    w.start = p;
-    lua_copy(L, CALLED, PROMISE(&w));
+    start_at(&w, p, CALLED);
     walk(&w, p);
     told = w.told;
     finish(&w);

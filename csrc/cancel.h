@@ -45,7 +45,7 @@
 typedef struct Walk {
   lua_State *L;
   Context *ctx;
-  Promise *start; /* where it began */
+  const Promise *start; /* where it began */
   int base; /* the stack below it */
   int own; /* WALK_OWN for the first promise, WALK_CARRIER for others */
   int told; /* whether anybody has been told anything */
@@ -57,6 +57,7 @@ typedef struct Walk {
 enum {
   WALK_OWN = 1, /* the carrier for the first promise */
   WALK_CARRIER, /* the carrier for all others */
+  WALK_START, /* where it began, or nil */
   WALK_FIRST, /* element nodes whose promises are still to be asked, */
   WALK_LAST, /* linked: the first and the last of them, or nil */
   WALK_HOOKED, /* promises whose hooks are to run, linked, */

@@ -14,6 +14,7 @@
 #include "timers.h"
 #include "trace.h"
 #include "wait.h"
+#include "watch.h"
 
 /* A loop that has lost its timer, because all its handles were closed, say, is
    that many seconds late before it gets another. */
@@ -257,6 +258,8 @@ int cp_clock_fire (lua_State *L) {
       end_timeout(L, seconds);
     else
       end_delay(L, p, 1);
+    if (ctx->watched) /* under the node of a timeout is that itself */
+      cp_watch_tell(L, WATCH_TIMER, p->kind == KIND_TIMER ? 2 : 1, 0);
     lua_settop(L, 0);
     cp_job_drain(L, ctx);
   }

@@ -9,9 +9,9 @@
 ** code).  Stack indices in parameters are absolute (positive).
 **
 ** Layers, lowest first; each includes only what stands before it:
-**   core.h  node  queue  promise  timers  args  trace  debug | host  wait  cancel
-**   resolve  reaction  combine  construct  async  group  line  see  job
-**   clock  module.c
+**   core.h  node  queue  promise  timers  args  trace  debug | watch  host
+**   wait  cancel  resolve  reaction  combine  construct  async  group  line
+**   see  job  clock  module.c
 ** Nothing left of the bar ever runs user code; it allocates only to make an
 ** object or an argument error.  Everything right of it may run anything.
 */
@@ -20,12 +20,14 @@
 #define CP_CORE_H
 
 /* All headers from outside stand here, above the pragma below. */
+#define _POSIX_C_SOURCE 199309L /* clock_gettime */
 #include <assert.h>
 #include <limits.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -117,6 +119,7 @@ typedef struct Context {
   unsigned char loopless; /* the loop's hook has found none */
   unsigned char debug; /* the debug mode is on: debug.h */
   unsigned char traced; /* CTX_TRACE is not nil */
+  unsigned char watched; /* CTX_WATCH is not nil, and is not running */
   unsigned char refused; /* 'resumed' must raise the value it is given */
   unsigned char cancelled; /* 'resumed' finds a rejected promise at 1 */
 } Context;
@@ -139,6 +142,7 @@ enum {
   CTX_ORIGINS, /* by promise, where it was made, or nil: debug.h */
   CTX_PARENT, /* in the debug mode: the promise whose job runs, or nil */
   CTX_SHOW, /* makes a report of a reason and a traceback, or nil */
+  CTX_WATCH, /* is told what happens, or nil: watch.h */
   CTX_BLOCKS, /* coroutines that are in a scope, or nil: async.h */
   CTX_PUMP, /* runs the loop until a promise has settled */
   CTX_HANDLER, /* the message handler, also an upvalue: see trace.h */

@@ -7,7 +7,7 @@
 #ifndef CP_HOST_H
 #define CP_HOST_H
 
-#include "promise.h"
+#include "watch.h"
 
 /* Call the loop's hook. Only through cp_host_wake. [-0, +0, -] */
 void cp_host_call_loop (lua_State *L);
@@ -32,12 +32,16 @@ static inline void cp_host_settle_timer (lua_State *L, const Context *ctx) {
    it, and tell the loop if something was queued. [-0, +0, -] */
 static inline void
 cp_host_finish (lua_State *L, Outcome outcome, Promise *p, int idx) {
+  const Context *ctx;
   if (outcome == SETTLED) {
     if (p->waiters == 0 && p->state == STATE_FULFILLED)
       return; /* mostly nobody waits yet */
     cp_promise_announce_slow(L, p, idx);
   }
-  cp_host_wake(L, cp_context(L));
+  ctx = cp_context(L);
+  if (ctx->watched && outcome == SETTLED)
+    cp_watch_tell(L, WATCH_SETTLED, idx, 0);
+  cp_host_wake(L, ctx);
 }
 
 /* Report the reason and the traceback (or nil) on the top, of the promise at

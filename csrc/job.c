@@ -16,6 +16,7 @@
 #include "line.h"
 #include "resolve.h"
 #include "trace.h"
+#include "watch.h"
 
 
 /* Make s, at AT_SOURCE, the batch. */
@@ -52,7 +53,7 @@ static int run (lua_State *L, Context *ctx, Promise *node) {
   ctx->left--;
   if (ctx->debug)
     cp_debug_enter(L, AT_NODE);
-  if (cp_kinds[node->kind].run(L, node, ctx->source) == LEFT)
+  if (cp_watch_run(L, ctx, node, ctx->source) == LEFT)
     return 0;
   if (node->waiters > 0 && cp_queue_is_next(ctx)) {
     lua_copy(L, AT_NODE, AT_SOURCE);

@@ -19,6 +19,7 @@
 #include "see.h"
 #include "trace.h"
 #include "wait.h"
+#include "watch.h"
 
 CP_EXPORT int luaopen_cpromise_core (lua_State *L);
 
@@ -121,6 +122,8 @@ const luaL_Reg cp_functions[] = {
   {"look", cp_look},
   {"where", cp_where},
   {"calls", cp_calls},
+  {"setWatch", cp_setWatch},
+  {"monotonic", cp_monotonic},
   {"setModule", cp_setModule},
   {"public", cp_public},
   {"setOwn", cp_setOwn},

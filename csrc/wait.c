@@ -5,6 +5,8 @@
 
 #include "wait.h"
 
+#include "watch.h"
+
 
 /*
 ** {================================================================
@@ -288,7 +290,7 @@ Outcome cp_run_seat (lua_State *L, Promise *node, const Promise *source) {
     cp_wait_set_awaited(L, lua_tothread(L, AT_WORK));
     lua_pop(L, 1);
   }
-  if (cp_kinds[p->kind].run(L, p, source) == SETTLED)
+  if (cp_watch_run(L, cp_context(L), p, source) == SETTLED)
     cp_promise_announce(L, p, AT_NODE);
   return LEFT;
 }

@@ -17,7 +17,7 @@
 --   >       │  └─ wait for an event that is not set
 --   >       └─ an async call at examples/dump.lua:39 in function 'print_page'
 --   >          └─ acquire from a semaphore without a free permit
---   >             └─ held at examples/dump.lua:40
+--   >             └─ held by the call at examples/dump.lua:40: see above
 --   > page 1
 --   > page 2
 --   > page 3

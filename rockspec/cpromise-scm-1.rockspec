@@ -41,6 +41,7 @@ build = {
         "csrc/timers.c",
         "csrc/trace.c",
         "csrc/wait.c",
+        "csrc/watch.c",
       },
       defines = {"NDEBUG"},
     },
@@ -48,6 +49,7 @@ build = {
     ["cpromise.as_completed"] = "lua/cpromise/as_completed.lua",
     ["cpromise.check"] = "lua/cpromise/check.lua",
     ["cpromise.debug"] = "lua/cpromise/debug.lua",
+    ["cpromise.graph"] = "lua/cpromise/graph.lua",
     ["cpromise.group"] = "lua/cpromise/group.lua",
     ["cpromise.iterable"] = "lua/cpromise/iterable.lua",
     ["cpromise.left"] = "lua/cpromise/left.lua",
@@ -63,6 +65,8 @@ build = {
     ["cpromise.semaphore"] = "lua/cpromise/semaphore.lua",
     ["cpromise.show"] = "lua/cpromise/show.lua",
     ["cpromise.time"] = "lua/cpromise/time.lua",
+    ["cpromise.timeline"] = "lua/cpromise/timeline.lua",
+    ["cpromise.trace"] = "lua/cpromise/trace.lua",
     ["cpromise.uv"] = "lua/cpromise/uv/init.lua",
     ["cpromise.uv.buffer"] = "lua/cpromise/uv/buffer.lua",
     ["cpromise.uv.closing"] = "lua/cpromise/uv/closing.lua",
@@ -91,6 +95,7 @@ build = {
     ["cpromise.uv.watch"] = "lua/cpromise/uv/watch.lua",
     ["cpromise.uv.whole"] = "lua/cpromise/uv/whole.lua",
     ["cpromise.uv.work"] = "lua/cpromise/uv/work.lua",
+    ["cpromise.watch"] = "lua/cpromise/watch.lua",
   },
 }
 test = {

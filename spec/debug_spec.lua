@@ -27,11 +27,17 @@ describe("Promise.debug", function()
   end)
 
   it("refuses what is no boolean, at the line of the call", function()
-    for _, wrong in ipairs {1, "on", {}} do
+    for _, wrong in ipairs {1, "on"} do
       local _, reason = pcall(function() Promise.debug(wrong) end)
       assert.matches("^spec/debug_spec.lua:%d+: bad argument #1 to " ..
-        "'debug' %(boolean expected", reason)
+        "'debug' %(boolean or table expected", reason)
     end
+    for _, wrong in ipairs {{slow = "x"}, {slow = -1}, {fast = 1}} do
+      local _, reason = pcall(function() Promise.debug(wrong) end)
+      assert.matches("^spec/debug_spec.lua:%d+: bad argument #1 to 'debug'",
+        reason)
+    end
+    assert.is_false(Promise.debug())
   end)
 
   -- Each makes a promise, in one line.
@@ -224,6 +230,44 @@ Promise.drain()]]
     end
     assert.is_nil(text:find("FILE:7", 1, true))
     assert.is_nil(text:find("FILE:8", 1, true))
+  end)
+
+  local BUSY = [[
+local function busy()
+  local enough = os.clock() + 0.03
+  repeat until os.clock() > enough
+end
+Promise.debug {slow = 0.02}
+]]
+
+  it("a handler that takes long is told of, with its place", function()
+    local text = run(BUSY .. [[
+Promise.resolve():next(busy)
+Promise.resolve():next(print)
+Promise.drain()]])
+    assert.matches("^cpromise: warning: the handler of FILE:2 ran for " ..
+      "[%d.]+ seconds\n", text)
+    assert.equal(1, select(2, text:gsub("warning", "")))
+  end)
+
+  it("an async call that does not come to its await is told of", function()
+    local text = run(BUSY .. [[
+Promise.spawn(function()
+  Promise.await(1)
+  busy()
+  Promise.await(1) -- line 10
+  busy()
+end)
+Promise.drain()]])
+    assert.matches("^cpromise: warning: an async call ran for [%d.]+ " ..
+      "seconds without an await, up to FILE:10\n" ..
+      "cpromise: warning: an async call ran for [%d.]+ seconds without an " ..
+      "await\n", text)
+  end)
+
+  it("nothing is slow that waits", function()
+    assert.equal("", run(BUSY .. [[
+Promise.run(function() Promise.await(Promise.delay(0.05)) end)]]))
   end)
 
   it("is switched on by the environment", function()

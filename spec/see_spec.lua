@@ -85,9 +85,9 @@ end
 local holders = {spawn(holder), spawn(holder)}
 await(semaphore:acquire(holders))]], [[
 └─ acquire from a semaphore without a free permit
-   ├─ held by an async call at prog:4
+   ├─ held by the call at prog:4
    │  └─ a promise that nobody has settled
-   └─ held by an async call at prog:4
+   └─ held by the call at prog:4
       └─ a promise that nobody has settled]]},
   {"a circle of those who hold permits", [[
 local first, second = Promise.semaphore(1), Promise.semaphore(1)
@@ -101,9 +101,9 @@ await(Promise.all {a, b})]], [[
 └─ Promise.all, 2 to come
    ├─ an async call at prog:5
    │  └─ acquire from a semaphore without a free permit
-   │     └─ held by an async call at prog:5
+   │     └─ held by the call at prog:5
    │        └─ acquire from a semaphore without a free permit
-   │           └─ held by an async call at prog:5: a cycle, it is above
+   │           └─ held by the call at prog:5: a cycle, it is above
    └─ an async call at prog:5: see above]]},
   {"a channel that is empty", "for _ in Promise.channel() do end", [[
 └─ receive from a channel of capacity 0 that is empty]]},

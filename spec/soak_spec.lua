@@ -11,6 +11,7 @@ describe("a long run", function()
       "59999 settled, 5999 of them rejected"},
     {"keeps nothing of races that ended", "races", "10000 races"},
     {"leaves nothing of connections", "connections", "100 connections"},
+    {"keeps nothing of a timeline but its file", "trace", " events"},
     {"resumes all async calls that wait, in turn", "suspended",
       "1000 of them ended"},
   }

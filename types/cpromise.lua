@@ -772,11 +772,13 @@ function Promise.onRejectionHandled(hook) end
 --- where an async call was started that nobody awaits. Warnings on standard
 --- error tell of async calls that never ended, and of results that nobody
 --- looked at, when the garbage collector finds them or the program ends; of a
---- promise that is resolved more than once; and of handlers that are not
---- callable. Nothing else changes, but for time and memory.
+--- promise that is resolved more than once; of handlers that are not callable;
+--- and of handlers and async calls that run for long without coming back to
+--- the queue: 0.1 seconds, or as many as the option `slow` says. Nothing else
+--- changes, but for time and memory.
 ---
---- Raises if `on` is given, but no boolean.
----@param on? boolean
+--- Raises if `on` is given, but no boolean and no table of options.
+---@param on? boolean|{slow: number?}
 ---@return boolean was_on
 function Promise.debug(on) end
 

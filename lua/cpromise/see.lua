@@ -104,6 +104,13 @@ local function expand(sources, list)
   return list
 end
 
+--- What a promise, or a place with lines, is, and what it waits for.
+---@return string label, table sources
+function see.waits(v)
+  local label, _, sources = look(v)
+  return label, expand(sources or {}, {})
+end
+
 -- Trees
 
 local Forest = {}
@@ -125,7 +132,8 @@ function Forest:holder(co, level)
   local call = self.calls[co]
   if call then
     local node = self:node(call, level)
-    node.label = "held by " .. node.label
+    node.label = "held by " .. node.label:gsub("^an async call", "the call")
+      :gsub(" in function '[^']*'", "")
     return node
   end
   local where = core.where(co)

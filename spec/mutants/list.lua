@@ -281,7 +281,8 @@ return {
     "  if (p->kind == KIND_AWAIT)\n    ctx->suspended--;\n", "",
     specs = "unhandled"},
   {"left: a closed call counts", "async.c",
-    "  cp_context(L)->suspended--;\n", "", specs = "unhandled"},
+    "  ctx->suspended--;\n  if (node->flags", "  if (node->flags",
+    specs = "unhandled"},
   {"left: a call closed by a finalizer counts", "async.c",
     "      ctx->suspended--;\n      return refuse", "      return refuse",
     specs = "cancel_internals cancel_crowd"},
@@ -308,7 +309,8 @@ return {
 
   -- host.h
   {"finish: does not wake the loop", "host.h",
-    "  cp_host_wake(L, cp_context(L));\n", "", specs = "loop edges"},
+    "  cp_host_wake(L, ctx);\n}\n\n/* Report the reason",
+    "}\n\n/* Report the reason", specs = "loop edges"},
   {"finish: a rejection without a handler is nothing", "host.h",
     "p->waiters == 0 && p->state == STATE_FULFILLED", "p->waiters == 0",
     specs = "unhandled"},
@@ -608,9 +610,9 @@ return {
     "  if (p->kind != KIND_AWAIT)\n    ;\n  else if",
     specs = "cancel_crowd"},
   {"wait: what sat on a seat is not announced", "wait.c",
-    "  if (cp_kinds[p->kind].run(L, p, source) == SETTLED)\n"
+    "  if (cp_watch_run(L, cp_context(L), p, source) == SETTLED)\n"
       .. "    cp_promise_announce(L, p, AT_NODE);",
-    "  cp_kinds[p->kind].run(L, p, source);",
+    "  cp_watch_run(L, cp_context(L), p, source);",
     specs = "cancel_crowd"},
   {"wait: awaiting does not sweep", "async.c",
     "    cp_wait_sweep(L, s, 1); /* of coroutines that were closed */\n", "",
