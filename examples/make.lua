@@ -198,12 +198,12 @@ both: one two  # the first target
 	cat one two >both
 one:
 	echo 1 >one
-two:
+two: one
 	echo 2 >two
 all: slow bad
 slow:
 	echo begun >slow; sleep 60
-bad:
+bad: both
 	sleep 0.2; exit 3
 ]]
 
