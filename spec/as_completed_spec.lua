@@ -386,6 +386,21 @@ describe("asCompleted", function()
     end)
   end)
 
+  it("takes its elements from a generator that awaits", function()
+    local got = {}
+    local call = Promise.spawn(function()
+      local generator = Promise.wrap(function()
+        for i = 1, 3 do coroutine.yield(Promise.await(Promise.resolve(i))) end
+      end)
+      for i, p in Promise.asCompleted(generator) do
+        got[#got + 1] = {i, Promise.await(p)}
+      end
+    end)
+    Promise.drain()
+    assert.equal("fulfilled", (call:status()))
+    assert.same({{1, 1}, {2, 2}, {3, 3}}, got)
+  end)
+
   it("names the line of a loop that can't wait", function()
     local message
     Promise.queueMicrotask(function()

@@ -52,7 +52,7 @@ local function prepare()
 
   -- Promises that were made, functions that settle those that wait for the
   -- program, how often each job ran, and functions that say that it does.
-  local room = 600
+  local room = 700
   local made, settlers, runs, jobs = {}, {}, {}, {}
   for i = 1, room do
     made[i], settlers[i], runs[i] = false, false, 0
@@ -651,6 +651,13 @@ local function prepare()
       local ok, reason = pcall(await, receiving)
       assert(not ok and reason:find "promise still pending" or
         trial.is_short(reason), reason)
+    end,
+    function()
+      local thenable = {next = function(_, resolve) resolve() end}
+      for i = 1, 8 do
+        keep(Promise.resolve(i):finally(function() return thenable end))
+      end
+      Promise.drain()
     end,
     function()
       local results = {pcall(Promise.main, function() end)}
