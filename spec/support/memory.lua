@@ -25,6 +25,7 @@ local function prepare()
   package.loaded["cpromise.core"] = nil
   local other = require "cpromise.core"
   package.loaded["cpromise.core"] = core
+  local listeners = require "cpromise.watch"
 
   local trial = {Promise = Promise, core = core, other = other}
   package.loaded.trial = trial
@@ -662,6 +663,22 @@ local function prepare()
     function()
       local results = {pcall(Promise.main, function() end)}
       assert(results[1] or trial.is_short(results[2]), results[2])
+    end,
+    function()
+      -- A listener asks for memory in the midst of things.
+      local function listener(...) return {...} end
+      listeners.subscribe(listener)
+      local p, resolve = Promise.withResolvers()
+      later(resolve)
+      keep(p:next(tostring)):cancel()
+      keep(Promise.all {p, p:timeout(1)})
+      keep(Promise.resolve {next = function(_, fulfil) fulfil(1) end})
+      keep(Promise.spawn(function()
+        await(1)
+        await(Promise.delay(1))
+      end))
+      Promise.drain()
+      listeners.unsubscribe(listener) -- else it goes on to listen
     end,
   }
   for i = 1, #trial.steps do trial.errors[i] = false end
