@@ -194,8 +194,8 @@ end)]])
       "async call; made at FILE:2\n", run [[
 Promise.spawn(function() Promise.await(1) return "unused" end)
 Promise.spawn(function() Promise.await(1) end)
-Promise.spawn(function() return 1 end):next(print)
-Promise.drain()]]:gsub("^1\n", ""))
+Promise.spawn(function() return 1 end):next(function() end)
+Promise.drain()]])
   end)
 
   it("resolving once more is told of at its line", function()

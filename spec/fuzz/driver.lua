@@ -62,6 +62,7 @@ local documented = {
   "can't await in a handler, ",
   "can't await in a coroutine that an async function resumes",
   "can't await across a C function",
+  "promise still pending, nothing left to do$",
   "promise still pending, nothing left to do:\n",
   "the coroutine of the async call was closed$",
   "an async function can't yield",

