@@ -15,6 +15,7 @@
 #   make bench-uv      proxy, Redis and files beside node (ROUNDS=5)
 #   make bench-report  measure, and write docs/benchmarks.md, with NOTE='...'
 #   make docs     write docs/uv.md from types/
+#   make pictures draw those of docs/debugging.md (needs graphviz)
 #   make install  install below PREFIX (/usr/local)
 #   make deps     install what the above need and the machine lacks
 #   make clean    remove what was built
@@ -123,6 +124,12 @@ bench-deps:
 	@test "$(DEPS)" != yes || CC='$(CC)' LUA='$(LUA)' .ci/deps bench
 	@$(MAKE) --no-print-directory $(BENCH_CORE)
 
+# What docs/debugging.md shows of examples/trace.lua
+pictures: all
+	$(ENV) $(LUA) examples/trace.lua build/timeline.json build/waiting.dot
+	$(LUA) spec/support/draw_timeline.lua build/timeline.json >docs/timeline.svg
+	dot -Tsvg -Grankdir=TB build/waiting.dot >docs/waiting.svg
+
 docs:
 	$(LUA) types/document.lua types/cpromise.uv.lua >docs/uv.md
 
@@ -152,6 +159,7 @@ deps:
 clean:
 	rm -rf build csrc/*.o cpromise lua/cpromise/*.so
 
-.PHONY: all help demo test soak mutants support check docs install deps clean \
+.PHONY: all help demo test soak mutants support check docs pictures install \
+  deps clean \
   bench bench-tiny bench-quick bench-full bench-count bench-check \
   bench-accept bench-growth bench-report bench-uv bench-deps
