@@ -22,12 +22,7 @@
 /* Close a coroutine: its pending variables. Returns a status of Lua; if that is
    no LUA_OK, the error is on the top of 'co'. [-0, +0, -] */
 static int reset_coroutine (lua_State *co, lua_State *L) {
-#if LUA_VERSION_RELEASE_NUM >= 50406
-  return lua_closethread(co, L);
-#else
-  (void)L;
-  return lua_resetthread(co);
-#endif
+  return CP_HAS_CLOSETHREAD ? lua_closethread(co, L) : lua_resetthread(co);
 }
 
 

@@ -72,10 +72,13 @@ static void disarm (lua_State *L, Context *ctx) {
 /* Push a number; whole ones as integers, as a program would have given them. */
 static void push_seconds (lua_State *L, double seconds) {
   lua_Integer whole;
-  if (lua_numbertointeger(seconds, &whole) && (double)whole == seconds)
+  int is_whole;
+  lua_pushnumber(L, seconds);
+  whole = lua_tointegerx(L, -1, &is_whole);
+  if (is_whole) {
+    lua_pop(L, 1);
     lua_pushinteger(L, whole);
-  else
-    lua_pushnumber(L, seconds);
+  }
 }
 
 

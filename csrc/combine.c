@@ -491,12 +491,10 @@ static int step (lua_State *L) {
 
 
 /* Close the closing value, and remove it. Not with lua_settop, which in Lua
-   5.4.3 and 5.4.4 loses the stack if '__close' makes that grow. [-0, +0, e] */
+   5.4.4 loses the stack if '__close' makes that grow. [-0, +0, e] */
 static void close_iterator (lua_State *L) {
-#if LUA_VERSION_RELEASE_NUM >= 50403
   if (lua_toboolean(L, TAKE_CLOSING))
     lua_closeslot(L, TAKE_CLOSING);
-#endif
   lua_settop(L, TAKE_RESULTS);
 }
 

@@ -30,8 +30,24 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#if LUA_VERSION_NUM < 504
-#error "cpromise needs Lua 5.4 or later"
+/* Before 5.4.4 Lua can't yield in '__close', and some releases crash there.
+   (The headers of 5.4.3 say that they are of 5.4.0.) */
+#if LUA_VERSION_NUM < 504 || LUA_VERSION_RELEASE_NUM < 50404
+#error "cpromise needs Lua 5.4.4 or later: these headers are older"
+#elif LUA_VERSION_NUM > 505
+#error "cpromise knows Lua 5.4 and 5.5: these headers are newer"
+#endif
+
+/* Not in 5.4.4 and 5.4.5. So that a module that was built with other headers
+   loads there, too, its address is looked up, and may be NULL. */
+#if LUA_VERSION_RELEASE_NUM < 50406
+LUA_API int lua_closethread (lua_State *L, lua_State *from);
+#endif
+#if LUA_VERSION_NUM == 504 && defined(__GNUC__)
+#pragma weak lua_closethread
+#define CP_HAS_CLOSETHREAD (lua_closethread != NULL)
+#else
+#define CP_HAS_CLOSETHREAD (LUA_VERSION_RELEASE_NUM >= 50406)
 #endif
 
 #define CP_VERSION "cpromise scm"
@@ -79,6 +95,7 @@ enum {
 typedef struct Context {
   Queue jobs; /* the microtask queue */
   Queue rejections; /* rejected, and nobody handled them so far */
+  lua_State *main; /* the main thread */
   const void *promise_mt; /* identity of the metatable of promises */
   const void *class_mt[CLASS_COUNT]; /* of those of other objects */
   lua_CFunction lua_next; /* Lua's own 'next', which makes no thenable */

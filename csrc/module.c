@@ -195,7 +195,9 @@ static Context *new_context (lua_State *L) {
   keep_messages(L, idx);
   lua_getglobal(L, "next");
   ctx->lua_next = lua_tocfunction(L, -1);
-  lua_pop(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  ctx->main = lua_tothread(L, -1);
+  lua_pop(L, 2);
   return ctx;
 }
 
@@ -338,10 +340,49 @@ set_carrier (lua_State *L, int context, int slot, const char *reason) {
 }
 
 
+/* Where the registry keeps the module, for those who open it again. */
+#define KEY "cpromise.core"
+
+
+/* Push the module that this Lua state has already; return 0 if it has none. It
+   may be that of another file, which is no matter if it is the same. */
+static int push_opened (lua_State *L) {
+  const char *version;
+  if (lua_getfield(L, LUA_REGISTRYINDEX, KEY) == LUA_TNIL) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  lua_getfield(L, -1, "_VERSION");
+  version = lua_tostring(L, -1);
+  if (strcmp(version, CP_VERSION) != 0)
+    luaL_error(L,
+      "%s can't be loaded beside %s, which this Lua state has already",
+      CP_VERSION,
+      version);
+  lua_pop(L, 1);
+  return 1;
+}
+
+
+/* The headers were checked by the preprocessor; but a module that was built with
+   newer ones loads in an older Lua, which crashes later. */
+static void check_release (lua_State *L) {
+  const char *release = strstr(lua_ident, LUA_VERSION ".");
+  luaL_checkversion(L);
+  if (LUA_VERSION_NUM == 504 && release != NULL &&
+      release[sizeof(LUA_VERSION)] < '4')
+    luaL_error(L,
+      "cpromise needs Lua 5.4.4 or later: this is %s",
+      lua_pushlstring(L, release, sizeof(LUA_VERSION) + 1));
+}
+
+
 int luaopen_cpromise_core (lua_State *L) {
   int context = lua_gettop(L) + 1;
   Context *ctx;
-  luaL_checkversion(L);
+  check_release(L);
+  if (push_opened(L))
+    return 1;
   ctx = new_context(L);
   lua_newtable(L);
   ctx->promise_mt = lua_topointer(L, -1);
@@ -360,7 +401,11 @@ int luaopen_cpromise_core (lua_State *L) {
   lua_setfield(L, -2, "semaphore_methods");
   lua_pushcclosure(L, cp_construct, push_upvalues(L, context));
   lua_setfield(L, -2, "construct");
+  lua_newtable(L);
+  lua_setfield(L, -2, "modules");
   lua_pushliteral(L, CP_VERSION);
   lua_setfield(L, -2, "_VERSION");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, KEY);
   return 1;
 }

@@ -1,8 +1,20 @@
 --- Promises with the semantics of ECMAScript. The functions are described in
 --- types/cpromise.lua, and the semantics in docs/semantics.md.
 
-local asCompleted = require "cpromise.as_completed"
 local core = require "cpromise.core"
+
+local VERSION <const> = "cpromise scm"
+if core._VERSION ~= VERSION then
+  error(("the Lua files of %s don't fit the core of %s: one of them is " ..
+    "left from another installation"):format(VERSION, core._VERSION), 0)
+end
+
+-- A Lua state has one core, and one of each of these modules, even if it
+-- forgets them and requires them again, as reloaders do: what waits in one
+-- must not be lost on the other.
+if core.modules.cpromise then return core.modules.cpromise end
+
+local asCompleted = require "cpromise.as_completed"
 local loop = require "cpromise.loop"
 local map = require "cpromise.map"
 local promisify = require "cpromise.promisify"
@@ -89,8 +101,10 @@ local function report_what_is_left()
   end
 end
 
-return setmetatable(Promise, {
+core.modules.cpromise = setmetatable(Promise, {
   __name = "cpromise",
   __call = core.construct,
   sentinel = setmetatable({}, {__gc = report_what_is_left}),
 })
+
+return Promise

@@ -68,6 +68,8 @@
 local check = require "cpromise.check"
 local core = require "cpromise.core"
 
+if core.modules.loop then return core.modules.loop end -- see init.lua
+
 local loop = {}
 
 local functions = {"wake", "step", "now", "timer", "cancel", "inside"}
@@ -223,4 +225,5 @@ core.setLoader(loop.load)
 core.setPump(loop.pump)
 core.setWake(loop.wake)
 
+core.modules.loop = loop
 return loop

@@ -3,6 +3,9 @@
 
 local call = require "cpromise.loop".call
 local check = require "cpromise.check"
+local core = require "cpromise.core"
+
+if core.modules.virtual then return core.modules.virtual end -- see init.lua
 
 local function earlier(a, b)
   if a.time ~= b.time then return a.time < b.time end
@@ -136,4 +139,5 @@ end
 
 local default = new()
 default.new = new
+core.modules.virtual = default
 return default
