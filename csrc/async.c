@@ -163,16 +163,22 @@ static Slice has_failed (lua_State *L, Promise *p, int idx, lua_State *co) {
 }
 
 
-/* Resume the coroutine of the call p, at 'idx', with n values. The context
-   knows that it runs. */
-static Slice drive (lua_State *L, Promise *p, int idx, lua_State *co, int n) {
+/* Resume the coroutine of a call with n values. The context knows that it runs;
+   not any more when code of the user's runs that looks at what has come of it:
+   that may close the coroutine L, and never return. */
+static Slice drive (lua_State *L, Drive *running, int n) {
   Context *ctx = cp_context(L);
+  Promise *p = running->call;
+  lua_State *co = running->co;
   lua_State *outer = ctx->driven;
+  int idx = running->idx;
   int status, nresults;
-  cp_assert(ctx->drive->call == p);
+  ctx->drive = running;
   ctx->driven = co;
   status = lua_resume(co, L, n, &nresults);
   ctx->driven = outer;
+  ctx->drive = running->outer;
+  ctx->depth = running->depth;
   ctx->resumed = NULL;
   ctx->cancelled = 0;
   if (status == LUA_YIELD)
@@ -215,19 +221,16 @@ static void deliver (lua_State *L, Promise *node, lua_State *co) {
 static Outcome
 run_slices (lua_State *L, Promise *node, lua_State *co, int n) {
   Context *ctx = cp_context(L);
-  Drive running = {node, co, L, AT_NODE, ctx->drive};
-  Slice slice;
-  ctx->drive = &running;
-  slice = drive(L, node, AT_NODE, co, n);
+  Drive running = {node, co, L, AT_NODE, ctx->drive, ctx->depth};
+  Slice slice = drive(L, &running, n);
   while (slice == SLICE_READY && cp_queue_is_next(ctx)) {
     ctx->left--;
     cp_trace_clear(L, ctx);
     if (node->flags & FLAG_CANCELLED)
       deliver(L, node, co);
     ctx->resumed = co;
-    slice = drive(L, node, AT_NODE, co, 0);
+    slice = drive(L, &running, 0);
   }
-  ctx->drive = running.outer;
   if (slice == SLICE_READY)
     cp_queue_push(L, ctx, node, AT_NODE);
   return slice == SLICE_SETTLED ? SETTLED : LEFT;
@@ -323,7 +326,7 @@ static int start (lua_State *L, lua_State *co, int n) {
   Context *ctx = cp_context(L);
   int idx = lua_gettop(L) + 1;
   Promise *p = cp_promise_new(L, KIND_START);
-  Drive running = {p, co, L, idx, ctx->drive};
+  Drive running = {p, co, L, idx, ctx->drive, ctx->depth};
   Slice slice;
   if (ctx->depth >= MAX_DEPTH) {
     cp_node_set(L, idx, SLOT_VALUE, idx - 1);
@@ -331,10 +334,7 @@ static int start (lua_State *L, lua_State *co, int n) {
     return 1;
   }
   ctx->depth++;
-  ctx->drive = &running;
-  slice = drive(L, p, idx, co, n + 2);
-  ctx->drive = running.outer;
-  ctx->depth--;
+  slice = drive(L, &running, n + 2);
   if (slice == SLICE_SETTLED)
     cp_promise_announce(L, p, idx);
   else if (p->kind == KIND_AWAIT)
@@ -512,10 +512,41 @@ static void count_wait (lua_State *L, int n) {
 }
 
 
+/* Nobody waits for s, or for nothing, by running the loop any more. */
+static void end_pump (lua_State *L, Promise *s) {
+  count_wait(L, -1);
+  if (s != NULL)
+    s->held--;
+}
+
+
+int cp_close_pump (lua_State *L) {
+  luaL_checktype(L, 1, LUA_TUSERDATA);
+  lua_getiuservalue(L, 1, 1);
+  end_pump(L, cp_promise_test(L, cp_context(L), lua_gettop(L)));
+  return 0;
+}
+
+
+/* Let what ends the wait for what is at 1 be closed with the coroutine.
+   [-0, +1, m] */
+static void guard_pump (lua_State *L) {
+  lua_newuserdatauv(L, 0, 1);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  lua_getiuservalue(L, CONTEXT, CTX_PUMP_MT);
+  lua_setmetatable(L, -2);
+  lua_toclose(L, -1);
+}
+
+
 /* Run the loop until s, at 1, has settled. Returns NULL, or pushes and returns
    why it has not. [-0, +(0|1), e] */
 static const char *pump (lua_State *L, Promise *s) {
+  int guard = L != cp_context(L)->main ? lua_gettop(L) + 1 : 0;
   int status;
+  if (guard != 0)
+    guard_pump(L);
   if (s != NULL) {
     s->flags |= FLAG_HANDLED;
     s->held++;
@@ -524,9 +555,10 @@ static const char *pump (lua_State *L, Promise *s) {
   lua_getiuservalue(L, CONTEXT, CTX_PUMP);
   lua_pushvalue(L, 1);
   status = lua_pcall(L, 1, 1, 0);
-  count_wait(L, -1);
-  if (s != NULL)
-    s->held--;
+  if (guard != 0)
+    lua_closeslot(L, guard);
+  else
+    end_pump(L, s);
   if (status != LUA_OK)
     lua_error(L);
   if (lua_isstring(L, -1))

@@ -62,6 +62,9 @@ int cp_wrap (lua_State *L);
 /* __close of that */
 int cp_close_generator (lua_State *L);
 
+/* __close of what stands for one who runs the loop on a coroutine */
+int cp_close_pump (lua_State *L);
+
 /* awaitLoop(v): as await, but by running the loop, in a coroutine too */
 int cp_awaitLoop (lua_State *L);
 

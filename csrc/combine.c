@@ -586,9 +586,9 @@ static int combine (lua_State *L, KindId kind, lua_CFunction taker) {
   lua_insert(L, -2);
   /* stack: aggregate; handler; taker; aggregate; subject, state, control;
      nil; closing */
-  ctx->busy++;
+  cp_enter(L, ctx);
   status = lua_pcall(L, TAKE_CLOSING, 0, 2);
-  ctx->busy--;
+  cp_leave(L, ctx);
   if (status != LUA_OK && cp_promise_open(aggregate)) {
     cp_trace_reject(L, aggregate, 1);
     cp_promise_announce(L, aggregate, 1);

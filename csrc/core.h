@@ -105,12 +105,16 @@ typedef struct Context {
   lua_State *waiting; /* coroutine that yields because it waits */
   lua_State *resumed; /* coroutine that may stop waiting now */
   unsigned int depth; /* async calls started inside one another */
-  unsigned int busy; /* executors, getters and iterators that run */
+  unsigned int busy; /* executors, getters and iterators that run on the main
+                        thread: see cp_enter */
   Promise *awaited; /* the promise it waits for; NULL: a plain value */
   const Promise *source; /* the promise whose batch is running */
   unsigned int batch; /* reactions left of that batch */
   unsigned int batch_size; /* reactions that it had and that learn of it */
   lua_Integer left; /* jobs that the drain may still run */
+  lua_State
+    *outer_driven; /* what 'driven' and 'drive' were around the drain */
+  Drive *outer_drive;
   size_t offers; /* semaphores and channels that can serve: line.h */
   size_t timers; /* delays and timeouts that wait */
   size_t delays; /* of them, the delays */
@@ -124,6 +128,9 @@ typedef struct Context {
   unsigned char unsynced; /* it must be looked at: it keeps the loop alive for
                              nothing, or could not be armed */
   unsigned char draining; /* jobs, or the loop's hook, are running */
+  unsigned char guarded; /* the drain runs on a coroutine: job.c */
+  unsigned char
+    outer_draining; /* what 'draining' was around the loop's hook */
   unsigned char woken; /* a drain runs, or the loop promised one */
   unsigned char edge; /* something was queued that the loop must know */
   unsigned char mute; /* the loop's hook failed, and that was reported */
@@ -143,6 +150,10 @@ enum {
   CTX_REST = 7, /* next reaction of a batch that was interrupted */
   CTX_REST_SOURCE, /* and the promise whose batch it is; also while one of its
                       reactions takes another in its place */
+  CTX_RUNNING, /* the object whose job runs, if the drain is guarded */
+  CTX_GUARD, /* to be closed, where a drain runs on a coroutine, */
+  CTX_WAKE_GUARD, /* and where the loop's hook does */
+  CTX_PUMP_MT, /* metatable of what is to be closed where one waits there */
   CTX_WAKE, /* the loop's hook, or nil */
   CTX_LOADED, /* package.loaded, where a library that has a loop may appear, */
   CTX_LIBRARIES, /* and the list of their names; or nil */
@@ -189,6 +200,20 @@ enum {
 /* [-0, +0, -] */
 static inline Context *cp_context (lua_State *L) {
   return (Context *)lua_touserdata(L, CONTEXT);
+}
+
+
+/*
+** Code of the user's is called inside a function of the library, and has
+** returned.  A coroutine that such code closes never returns, so only the main
+** thread is counted, which can't be closed: see cp_inside for the others.
+*/
+static inline void cp_enter (const lua_State *L, Context *ctx) {
+  ctx->busy += L == ctx->main;
+}
+
+static inline void cp_leave (const lua_State *L, Context *ctx) {
+  ctx->busy -= L == ctx->main;
 }
 
 #endif

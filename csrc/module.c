@@ -322,6 +322,30 @@ keep_function (lua_State *L, int context, int slot, lua_CFunction f) {
 }
 
 
+/* Push a new metatable whose '__close' is that function. */
+static void push_closing (lua_State *L, int context, lua_CFunction f) {
+  lua_newtable(L);
+  lua_pushcclosure(L, f, push_upvalues(L, context));
+  lua_setfield(L, -2, "__close");
+}
+
+
+/* What is to be closed where the library runs code of the user's on a coroutine,
+   which that may close. */
+static void keep_guards (lua_State *L, int context) {
+  lua_newuserdatauv(L, 0, 0);
+  push_closing(L, context, cp_job_close_drain);
+  lua_setmetatable(L, -2);
+  lua_setiuservalue(L, context, CTX_GUARD);
+  lua_newuserdatauv(L, 0, 0);
+  push_closing(L, context, cp_host_close_wake);
+  lua_setmetatable(L, -2);
+  lua_setiuservalue(L, context, CTX_WAKE_GUARD);
+  push_closing(L, context, cp_close_pump);
+  lua_setiuservalue(L, context, CTX_PUMP_MT);
+}
+
+
 /* (reason) -> a carrier of a cancellation for it: see cancel.h. */
 static int make_carrier (lua_State *L) {
   cp_cancellation(L);
@@ -391,6 +415,7 @@ int luaopen_cpromise_core (lua_State *L) {
   keep_function(L, context, CTX_FIRE, cp_clock_fire);
   keep_function(L, context, CTX_SYNC, cp_clock_sync);
   keep_function(L, context, CTX_EXPIRE, cp_clock_expire);
+  keep_guards(L, context);
   set_carrier(L, context, CTX_CANCELLED, NULL);
   set_carrier(L, context, CTX_UNCHOSEN, "another promise was selected");
   lua_newtable(L);

@@ -59,8 +59,14 @@ function helper.raised(block)
   return message
 end
 
---- Another core in this Lua state, which has one for all who require it: the
---- registry forgets that for a moment.
+--- What an error raised with that value is: since Lua 5.5 a string in the place
+--- of nil.
+function helper.thrown(value)
+  return select(2, pcall(error, value, 0))
+end
+
+--- Another core in this Lua state, which has one for all who require it:
+--- the registry forgets that for a moment.
 function helper.second_core()
   local registry, loaded = debug.getregistry(), package.loaded
   local first, required = registry["cpromise.core"], loaded["cpromise.core"]

@@ -63,7 +63,8 @@ describe("requiring the library again", function()
   for _, name in ipairs {"virtual", "luv"} do
     local module = "cpromise.loop." .. name
     it("keeps the loop " .. name, function()
-      local before = require(module)
+      local ok, before = pcall(require, module)
+      if not ok then return pending("there is no " .. name) end
       assert.equal(before, (reload(module)))
     end)
   end

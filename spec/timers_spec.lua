@@ -8,10 +8,6 @@ local virtual = require "cpromise.loop.virtual"
 local loop
 
 before_each(function()
-  local past = virtual.new()
-  Promise.setLoop(past)
-  past.advance(1e6) -- what other files have left
-  Promise.drain()
   loop = virtual.new()
   Promise.setLoop(loop)
 end)

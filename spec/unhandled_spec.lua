@@ -265,7 +265,7 @@ describe("an error in a microtask", function()
     drain()
     Promise.onUnhandledRejection(previous)
     assert.equal(1, #calls)
-    assert.is_nil(calls[1][1])
+    assert.equal(helper.thrown(nil), calls[1][1])
     assert.is_nil(calls[1][2])
   end)
 

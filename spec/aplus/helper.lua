@@ -65,6 +65,8 @@ function aplus.userdata(metatable)
   return debug.setmetatable(foreign.resolve(), metatable)
 end
 
+aplus.thrown = helper.thrown
+
 --- Assert that two values are the same one, NaN included.
 function aplus.same(expected, actual)
   if expected ~= expected then
