@@ -42,6 +42,7 @@ static void close_coroutine (lua_State *co, lua_State *L) {
 typedef enum Slice {
   SLICE_SETTLED, /* its promise has settled */
   SLICE_WAITS, /* its promise is a reaction of what it awaits */
+  SLICE_PAUSED, /* a hook has made it yield: it goes on in a later job */
   SLICE_READY /* it awaits a value, or a promise that has settled */
 } Slice;
 
@@ -101,14 +102,35 @@ static Slice wait_for (lua_State *L, Promise *p, int idx, lua_State *co) {
 }
 
 
-/* The coroutine of the call p, at 'idx', has yielded. */
+/* Whether a hook has made the coroutine yield, as the host divides time, and not
+   its own code: then no function of C is on its top, and it yields nothing; or
+   a generator that it runs was paused so. */
+static int is_paused (const Context *ctx, lua_State *co, int n) {
+  lua_Debug ar;
+  if (ctx->paused == co)
+    return 1;
+  return n == 0 && lua_getstack(co, 0, &ar) && lua_getinfo(co, "S", &ar) &&
+         *ar.what != 'C';
+}
+
+
+/* The coroutine of the call p, at 'idx', has yielded n values, which is not
+   for the library. */
+static Slice
+has_paused (lua_State *L, Promise *p, int idx, lua_State *co, int n) {
+  if (is_paused(cp_context(L), co, n)) {
+    p->kind = KIND_START;
+    return SLICE_PAUSED;
+  }
+  close_coroutine(co, L);
+  return refuse(L, p, idx, CTX_YIELDED);
+}
+
+
+/* The coroutine of the call p, at 'idx', waits. */
 static Slice has_yielded (lua_State *L, Promise *p, int idx, lua_State *co) {
   Context *ctx = cp_context(L);
   Promise *source = ctx->awaited;
-  if (ctx->waiting != co) {
-    close_coroutine(co, L);
-    return refuse(L, p, idx, CTX_YIELDED);
-  }
   ctx->waiting = NULL;
   p->kind = KIND_AWAIT;
   if (source == NULL)
@@ -175,14 +197,17 @@ static Slice drive (lua_State *L, Drive *running, int n) {
   int status, nresults;
   ctx->drive = running;
   ctx->driven = co;
+  ctx->paused = NULL;
   status = lua_resume(co, L, n, &nresults);
   ctx->driven = outer;
   ctx->drive = running->outer;
   ctx->depth = running->depth;
   ctx->resumed = NULL;
   ctx->cancelled = 0;
-  if (status == LUA_YIELD)
+  if (status == LUA_YIELD && ctx->waiting == co)
     return has_yielded(L, p, idx, co);
+  if (status == LUA_YIELD)
+    return has_paused(L, p, idx, co, nresults);
   if (status == LUA_OK)
     return has_returned(L, p, idx, co, nresults);
   return has_failed(L, p, idx, co);
@@ -231,19 +256,9 @@ run_slices (lua_State *L, Promise *node, lua_State *co, int n) {
     ctx->resumed = co;
     slice = drive(L, &running, 0);
   }
-  if (slice == SLICE_READY)
+  if (slice == SLICE_READY || slice == SLICE_PAUSED)
     cp_queue_push(L, ctx, node, AT_NODE);
   return slice == SLICE_SETTLED ? SETTLED : LEFT;
-}
-
-
-/* The job of a call whose nesting was too deep to start it at once. */
-Outcome cp_run_start (lua_State *L, Promise *node, const Promise *source) {
-  lua_State *co;
-  (void)source;
-  lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
-  co = lua_tothread(L, AT_WORK);
-  return run_slices(L, node, co, lua_gettop(co) - 1);
 }
 
 
@@ -256,6 +271,21 @@ static Outcome end_closed (lua_State *L, Promise *node) {
   else
     refuse(L, node, AT_NODE, CTX_CLOSED);
   return SETTLED;
+}
+
+
+/* The job of a call whose nesting was too deep to start it at once, or that was
+   paused. */
+Outcome cp_run_start (lua_State *L, Promise *node, const Promise *source) {
+  lua_State *co;
+  (void)source;
+  lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
+  co = lua_tothread(L, AT_WORK);
+  if (lua_status(co) == LUA_YIELD)
+    return run_slices(L, node, co, 0);
+  if (lua_gettop(co) == 0)
+    return end_closed(L, node);
+  return run_slices(L, node, co, lua_gettop(co) - 1);
 }
 
 
@@ -337,9 +367,9 @@ static int start (lua_State *L, lua_State *co, int n) {
   slice = drive(L, &running, n + 2);
   if (slice == SLICE_SETTLED)
     cp_promise_announce(L, p, idx);
-  else if (p->kind == KIND_AWAIT)
+  else if (p->kind == KIND_AWAIT || slice == SLICE_PAUSED)
     cp_node_set(L, idx, SLOT_VALUE, idx - 1);
-  if (slice == SLICE_READY)
+  if (slice == SLICE_READY || slice == SLICE_PAUSED)
     cp_queue_push(L, ctx, p, idx);
   cp_host_wake(L, ctx);
   if (lua_gettop(L) > idx) /* mostly nothing is left */
@@ -773,21 +803,27 @@ static void report_error (lua_State *L, lua_State *co) {
 }
 
 
-/* The job of a coroutine of the user's own whose promise has settled. */
+/* The job of a coroutine of the user's own whose promise has settled, or that was
+   paused after that. */
 Outcome cp_run_resume (lua_State *L, Promise *node, const Promise *source) {
   Context *ctx = cp_context(L);
   lua_State *co;
   int status, n;
-  (void)node;
   (void)source;
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
   co = lua_tothread(L, AT_WORK);
   if (lua_status(co) != LUA_YIELD)
     return LEFT; /* closed meanwhile */
-  ctx->resumed = co;
+  if (!(node->flags & FLAG_PLAIN)) /* else it may wait for something new */
+    ctx->resumed = co;
+  ctx->paused = NULL;
   status = lua_resume(co, L, 0, &n);
   ctx->resumed = NULL;
-  if (status == LUA_OK || status == LUA_YIELD)
+  if (status == LUA_YIELD && is_paused(ctx, co, n)) {
+    node->flags |= FLAG_PLAIN;
+    cp_queue_push(L, ctx, node, AT_NODE);
+  }
+  else if (status == LUA_OK || status == LUA_YIELD)
     lua_pop(co, n);
   else
     report_error(L, co);
@@ -808,6 +844,7 @@ Outcome cp_run_resume (lua_State *L, Promise *node, const Promise *source) {
 #define IS_WAITING lua_upvalueindex(4) /* whether it awaits something */
 
 static int wrap_go_on (lua_State *L, int status, lua_KContext k);
+static int wrap_unpause (lua_State *L, int status, lua_KContext k);
 
 
 static void set_waiting (lua_State *L, int waiting) {
@@ -842,6 +879,18 @@ static int wait_for_generator (lua_State *L, Context *ctx, lua_State *co) {
 }
 
 
+/* A hook has made the generator yield: then its consumer yields, too, who goes on
+   in wrap_unpause; or, where that can't yield, it goes on at once. */
+static void pause_generator (lua_State *L, Context *ctx) {
+  lua_settop(L, 0);
+  if (!lua_isyieldable(L))
+    return;
+  set_waiting(L, 1);
+  ctx->paused = L;
+  lua_yieldk(L, 0, 0, wrap_unpause);
+}
+
+
 /* The generator has raised the error on its top, or could not be resumed. An
    error of a variable that it closes replaces that. */
 static int generator_failed (lua_State *L, lua_State *co) {
@@ -866,16 +915,23 @@ static int resume_generator (lua_State *L, lua_State *co, int n) {
   int status;
   for (;;) {
     ctx->driven = co;
+    ctx->paused = NULL;
     status = lua_resume(co, L, n, &n);
     ctx->driven = outer;
     ctx->resumed = NULL; /* also if it was closed: nobody took this */
     ctx->refused = 0;
     ctx->cancelled = 0;
-    if (status != LUA_YIELD || ctx->waiting != co)
+    if (status == LUA_YIELD && ctx->waiting == co) {
+      ctx->waiting = NULL;
+      n = wait_for_generator(L, ctx, co);
+      ctx->resumed = co;
+    }
+    else if (status == LUA_YIELD && is_paused(ctx, co, n)) {
+      pause_generator(L, ctx);
+      n = 0;
+    }
+    else
       break;
-    ctx->waiting = NULL;
-    n = wait_for_generator(L, ctx, co);
-    ctx->resumed = co;
   }
   if (status != LUA_OK && status != LUA_YIELD)
     return generator_failed(L, co);
@@ -903,6 +959,17 @@ static int wrap_go_on (lua_State *L, int status, lua_KContext k) {
   }
   ctx->resumed = co;
   return resume_generator(L, co, n);
+}
+
+
+/* Whoever resumes the consumer, or the library in a later job, resumes the
+   generator. */
+static int wrap_unpause (lua_State *L, int status, lua_KContext k) {
+  (void)status;
+  (void)k;
+  lua_settop(L, 0);
+  set_waiting(L, 0);
+  return resume_generator(L, lua_tothread(L, GENERATOR), 0);
 }
 
 

@@ -103,6 +103,8 @@ typedef struct Context {
     *driven; /* coroutine of the async call, or generator, that runs */
   Drive *drive; /* the async call that runs, or NULL */
   lua_State *waiting; /* coroutine that yields because it waits */
+  lua_State *paused; /* coroutine that yields for a generator that a hook
+                        has made yield */
   lua_State *resumed; /* coroutine that may stop waiting now */
   unsigned int depth; /* async calls started inside one another */
   unsigned int busy; /* executors, getters and iterators that run on the main

@@ -59,8 +59,8 @@ function helper.raised(block)
   return message
 end
 
---- What an error raised with that value is: since Lua 5.5 a string in the place
---- of nil.
+--- What an error raised with that value is: since Lua 5.5 a string in the
+--- place of nil.
 function helper.thrown(value)
   return select(2, pcall(error, value, 0))
 end
