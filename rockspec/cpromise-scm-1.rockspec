@@ -13,7 +13,7 @@ combinators. The order of events is exactly ECMAScript's.]],
 }
 supported_platforms = {"unix"}
 dependencies = {
-  "lua >= 5.4",
+  "lua >= 5.4, < 5.6",
 }
 build = {
   type = "builtin",

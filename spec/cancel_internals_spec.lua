@@ -56,7 +56,7 @@ local function apart(code)
     local function due(f)
       collectgarbage "stop"
       setmetatable({}, {__gc = f})
-      collectgarbage("incremental", 1, 1000, 1)
+      helper.incremental(1, 1000, 1)
       collectgarbage "restart"
     end
     local function litter(n)
@@ -64,7 +64,7 @@ local function apart(code)
     end
     local function collect()
       collectgarbage()
-      collectgarbage("incremental", 200, 100, 13)
+      helper.incremental(200, 100, 13)
     end
   ]] .. code))
 end

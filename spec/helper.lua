@@ -29,6 +29,19 @@ function helper.collect()
   collectgarbage()
 end
 
+--- Let the collector be incremental, in those units of Lua 5.4. From 5.5 on
+--- numbers given with the name of the mode are ignored.
+function helper.incremental(pause, stepmul, stepsize)
+  if _VERSION == "Lua 5.4" then
+    collectgarbage("incremental", pause, stepmul, stepsize)
+    return
+  end
+  collectgarbage "incremental"
+  collectgarbage("param", "pause", pause)
+  collectgarbage("param", "stepmul", stepmul)
+  collectgarbage("param", "stepsize", 1 << stepsize)
+end
+
 --- Collect the unhandled rejections of a block: a list of
 --- {reason=, promise=, traceback=}.
 function helper.unhandled(block)

@@ -17,13 +17,13 @@ local function try(code)
     local function due(f)
       collectgarbage "stop"
       setmetatable({}, {__gc = f})
-      collectgarbage("incremental", 1, 1000, 1)
+      helper.incremental(1, 1000, 1)
       collectgarbage "restart"
     end
 
     local function collect()
       collectgarbage()
-      collectgarbage("incremental", 200, 100, 13)
+      helper.incremental(200, 100, 13)
     end
 
     local function rounds(round)
