@@ -42,6 +42,7 @@ static void close_coroutine (lua_State *co, lua_State *L) {
 typedef enum Slice {
   SLICE_SETTLED, /* its promise has settled */
   SLICE_WAITS, /* its promise is a reaction of what it awaits */
+  SLICE_OUTSIDE, /* it has yielded to the loop, which lets it go on */
   SLICE_PAUSED, /* a hook has made it yield: it goes on in a later job */
   SLICE_READY /* it awaits a value, or a promise that has settled */
 } Slice;
@@ -102,15 +103,79 @@ static Slice wait_for (lua_State *L, Promise *p, int idx, lua_State *co) {
 }
 
 
+/* Whether a function of Lua is on the top of the coroutine. */
+static int is_in_lua (lua_State *co) {
+  lua_Debug ar;
+  return lua_getstack(co, 0, &ar) && lua_getinfo(co, "S", &ar) &&
+         *ar.what != 'C';
+}
+
+
 /* Whether a hook has made the coroutine yield, as the host divides time, and not
    its own code: then no function of C is on its top, and it yields nothing; or
    a generator that it runs was paused so. */
 static int is_paused (const Context *ctx, lua_State *co, int n) {
-  lua_Debug ar;
-  if (ctx->paused == co)
-    return 1;
-  return n == 0 && lua_getstack(co, 0, &ar) && lua_getinfo(co, "S", &ar) &&
-         *ar.what != 'C';
+  return ctx->paused == co || (n == 0 && is_in_lua(co));
+}
+
+
+#define OWNER lua_upvalueindex(2)
+#define THREAD lua_upvalueindex(3)
+
+/* resume(...): the call goes on in a job, and gets the values for what it has
+   yielded to the loop. Once. */
+static int resume_later (lua_State *L) {
+  Context *ctx = cp_context(L);
+  lua_State *co = lua_tothread(L, THREAD);
+  Promise *p = cp_node_at(L, OWNER);
+  int n = lua_gettop(L);
+  if (co == NULL || p->state != STATE_PENDING || lua_status(co) != LUA_YIELD)
+    return 0;
+  if (!lua_checkstack(co, n))
+    return luaL_error(L, "too many values");
+  lua_pushnil(L);
+  lua_replace(L, THREAD);
+  lua_xmove(L, co, n);
+  cp_queue_push(L, ctx, p, OWNER);
+  cp_host_wake(L, ctx);
+  return 0;
+}
+
+
+/* (promise, thread, context, take, values...) -> whether the loop takes them */
+static int call_take (lua_State *L) {
+  enum { PROMISE = 1, THE_THREAD, THE_CONTEXT, TAKE };
+  lua_pushvalue(L, THE_CONTEXT);
+  lua_pushvalue(L, PROMISE);
+  lua_pushvalue(L, THE_THREAD);
+  lua_pushcclosure(L, resume_later, 3);
+  lua_insert(L, TAKE + 1);
+  lua_call(L, lua_gettop(L) - TAKE, 1);
+  return 1;
+}
+
+
+/* Offer the n values on the top of the coroutine to the loop. Returns whether it
+   takes them; pushes an error that it has raised. [-0, +(0|1), -] */
+static int is_taken (lua_State *L, int idx, lua_State *co, int n) {
+  int top = lua_gettop(L);
+  if (!lua_checkstack(L, n + LUA_MINSTACK))
+    return 0;
+  lua_pushcfunction(L, call_take);
+  lua_pushvalue(L, idx);
+  lua_pushthread(co);
+  lua_xmove(co, L, 1);
+  lua_pushvalue(L, CONTEXT);
+  if (lua_getiuservalue(L, CONTEXT, CTX_TAKE) != LUA_TNIL) {
+    lua_xmove(co, L, n);
+    if (lua_pcall(L, n + 4, 1, 0) != LUA_OK)
+      return 0;
+    n = lua_toboolean(L, -1);
+  }
+  else
+    n = 0;
+  lua_settop(L, top);
+  return n;
 }
 
 
@@ -118,11 +183,19 @@ static int is_paused (const Context *ctx, lua_State *co, int n) {
    for the library. */
 static Slice
 has_paused (lua_State *L, Promise *p, int idx, lua_State *co, int n) {
+  int top = lua_gettop(L);
   if (is_paused(cp_context(L), co, n)) {
     p->kind = KIND_START;
     return SLICE_PAUSED;
   }
+  p->kind = KIND_START; /* 'take' may resume it */
+  if (is_taken(L, idx, co, n))
+    return SLICE_OUTSIDE;
   close_coroutine(co, L);
+  if (lua_gettop(L) > top) {
+    cp_promise_settle(L, p, idx, STATE_REJECTED);
+    return SLICE_SETTLED;
+  }
   return refuse(L, p, idx, CTX_YIELDED);
 }
 
@@ -275,14 +348,14 @@ static Outcome end_closed (lua_State *L, Promise *node) {
 
 
 /* The job of a call whose nesting was too deep to start it at once, or that was
-   paused. */
+   paused, or is given values for those that it has yielded to the loop. */
 Outcome cp_run_start (lua_State *L, Promise *node, const Promise *source) {
   lua_State *co;
   (void)source;
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
   co = lua_tothread(L, AT_WORK);
   if (lua_status(co) == LUA_YIELD)
-    return run_slices(L, node, co, 0);
+    return run_slices(L, node, co, is_in_lua(co) ? 0 : lua_gettop(co));
   if (lua_gettop(co) == 0)
     return end_closed(L, node);
   return run_slices(L, node, co, lua_gettop(co) - 1);
@@ -367,7 +440,7 @@ static int start (lua_State *L, lua_State *co, int n) {
   slice = drive(L, &running, n + 2);
   if (slice == SLICE_SETTLED)
     cp_promise_announce(L, p, idx);
-  else if (p->kind == KIND_AWAIT || slice == SLICE_PAUSED)
+  else if (p->kind == KIND_AWAIT || slice >= SLICE_OUTSIDE)
     cp_node_set(L, idx, SLOT_VALUE, idx - 1);
   if (slice == SLICE_READY || slice == SLICE_PAUSED)
     cp_queue_push(L, ctx, p, idx);
@@ -668,6 +741,43 @@ static int enter_block (lua_State *L) {
 }
 
 
+/* The loop's hook has returned: true if it has waited. */
+static int suspended (lua_State *L, int status, lua_KContext k) {
+  int has_waited = lua_toboolean(L, -1);
+  (void)status;
+  lua_settop(L, 1);
+  if (has_waited)
+    return outcome(L, (int)k);
+  return wait(L,
+    cp_context(L),
+    k & WAIT_PROMISE ? cp_node_at(L, 1) : NULL,
+    (int)k,
+    go_on);
+}
+
+
+/* In a coroutine that is no async call's: it may be one of the loop's own, which
+   nobody else may resume. */
+static int suspend (lua_State *L, Context *ctx, int k) {
+  Promise *s = as_source(L, ctx);
+  lua_settop(L, 1);
+  if (s != NULL)
+    k |= WAIT_PROMISE;
+  lua_getiuservalue(L, CONTEXT, CTX_SUSPEND);
+  lua_pushvalue(L, 1);
+  lua_callk(L, 1, 1, k, suspended);
+  return suspended(L, LUA_OK, k);
+}
+
+
+/* Whether there is a hook for that. */
+static int has_scheduler (lua_State *L) {
+  int has = lua_getiuservalue(L, CONTEXT, CTX_SUSPEND) != LUA_TNIL;
+  lua_pop(L, 1);
+  return has;
+}
+
+
 static int await (lua_State *L, int k) {
   Context *ctx = cp_context(L);
   lua_settop(L, 1);
@@ -681,6 +791,8 @@ static int await (lua_State *L, int k) {
       k |= enter_block(L);
     if (is_main)
       return await_by_loop(L, ctx, k);
+    if (ctx->driven != L && has_scheduler(L))
+      return suspend(L, ctx, k);
   }
   return wait(L, ctx, as_source(L, ctx), k, go_on);
 }
@@ -760,6 +872,14 @@ int cp_unwrap (lua_State *L) {
 int cp_awaitLoop (lua_State *L) {
   lua_settop(L, 1);
   return await_by_loop(L, cp_context(L), 0);
+}
+
+
+int cp_setScheduler (lua_State *L) {
+  lua_settop(L, 2);
+  lua_setiuservalue(L, CONTEXT, CTX_TAKE);
+  lua_setiuservalue(L, CONTEXT, CTX_SUSPEND);
+  return 0;
 }
 
 

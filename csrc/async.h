@@ -72,6 +72,13 @@ int cp_awaitLoop (lua_State *L);
    nothing is left to do; it returns nil, or a string: why it can't. */
 int cp_setPump (lua_State *L);
 
+/* setScheduler(suspend, take): hooks of a loop that resumes coroutines itself.
+   suspend(promise) waits in a coroutine of the loop's own and returns true, or
+   returns false in others. take(resume, ...) is called with what an async body
+   has yielded; it returns whether it calls resume(...) later. Either may be
+   nil. */
+int cp_setScheduler (lua_State *L);
+
 /* setBlocks(table): by coroutine, the tables of those that are in a scope, or on
    the main thread. Whatever is awaited there goes through 'follow(table, v)',
    which returns a promise; the value of 'interrupt' is raised by 'pawait' too. */

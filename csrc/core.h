@@ -161,6 +161,8 @@ enum {
   CTX_LIBRARIES, /* and the list of their names; or nil */
   CTX_ON_UNHANDLED, /* the user's hook for rejections, or nil */
   CTX_BLOCKS, /* coroutines that are in a scope, or nil: async.h */
+  CTX_SUSPEND, /* the loop's way to wait in its own coroutines, or nil, */
+  CTX_TAKE, /* and to take what an async body yields, or nil: async.h */
   CTX_PUMP, /* runs the loop until a promise has settled */
   CTX_HANDLER, /* the message handler, also an upvalue: see trace.h */
   CTX_BODY_HANDLER, /* that of the bodies of async calls */

@@ -109,6 +109,7 @@ const luaL_Reg cp_functions[] = {
   {"setWake", cp_setWake},
   {"setLibraries", cp_setLibraries},
   {"setBlocks", cp_setBlocks},
+  {"setScheduler", cp_setScheduler},
   {"setPump", cp_setPump},
   {"awaitLoop", cp_awaitLoop},
   {"report", cp_report},
