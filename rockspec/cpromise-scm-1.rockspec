@@ -45,6 +45,7 @@ build = {
     ["cpromise"] = "lua/cpromise/init.lua",
     ["cpromise.as_completed"] = "lua/cpromise/as_completed.lua",
     ["cpromise.check"] = "lua/cpromise/check.lua",
+    ["cpromise.foreign"] = "lua/cpromise/foreign.lua",
     ["cpromise.group"] = "lua/cpromise/group.lua",
     ["cpromise.iterable"] = "lua/cpromise/iterable.lua",
     ["cpromise.loop"] = "lua/cpromise/loop.lua",

@@ -15,6 +15,7 @@ end
 if core.modules.cpromise then return core.modules.cpromise end
 
 local asCompleted = require "cpromise.as_completed"
+local foreign = require "cpromise.foreign"
 local loop = require "cpromise.loop"
 local map = require "cpromise.map"
 local promisify = require "cpromise.promisify"
@@ -33,6 +34,7 @@ local Promise = {
   resolve = core.resolve,
   fulfill = core.fulfill,
   reject = core.reject,
+  from = foreign.from,
   withResolvers = core.withResolvers,
   try = core.try,
   is = core.is,

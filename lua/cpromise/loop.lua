@@ -187,28 +187,12 @@ local function refusal(what, current)
   end
 end
 
--- How many functions of this module run the loop, inside one another, on
--- whatever coroutines.
-local runs = 0
-local Run = {__close = function() runs = runs - 1 end}
-
-local function enter()
-  runs = runs + 1
-  return setmetatable({}, Run)
-end
-
---- Whether the program has come to run the loop: by `Promise.run`, or `await`
---- on the main thread.
----@return boolean
-function loop.is_run()
-  return runs > 0
-end
-
 -- Run jobs and the loop until `done()`, or until nothing is left to do.
--- Returns why it ended before that, if it was stopped.
+-- Returns why it ended before that, if it was stopped. A loop that has
+-- coroutines of its own runs the jobs in these: there they can wait for it.
 local function run_until(current, done)
   repeat
-    core.drain()
+    if not (current and current.own) then core.drain() end
     if done() then
       if current and current.poll then current.poll() end
       return
@@ -231,10 +215,17 @@ function loop.pump(promise)
   local current = loop.load()
   local why = refusal("await on the main thread", current)
   if why then return why end
-  local _ <close> = enter()
   return run_until(current, function()
     return not core.is(promise) or promise:status() ~= "pending"
   end)
+end
+
+-- Start the async call that is run: where jobs run, if that is not here.
+local function start(current, ...)
+  if not (current and current.own) then return core.spawn(...) end
+  local promise, resolve = core.withResolvers()
+  core.queueMicrotask(function(...) resolve(core.spawn(...)) end, ...)
+  return promise
 end
 
 --- Run jobs and the loop until nothing is left to do; or, given a function,
@@ -247,8 +238,7 @@ function loop.run(...)
   local current = loop.load()
   local why = refusal("Promise.run", current)
   if why then error(why, 2) end
-  local _ <close> = enter()
-  if given then return core.awaitLoop(core.spawn(...)) end
+  if given then return core.awaitLoop(start(current, ...)) end
   run_until(current, never)
 end
 

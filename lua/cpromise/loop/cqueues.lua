@@ -9,7 +9,7 @@
 --- it, and ends. (One that lived on would never let `queue:loop()` end.)
 --- Timers have one thread, as long as there are any.
 
-local promise_loop = require "cpromise.loop"
+local call = require "cpromise.loop".call
 local condition = require "cqueues.condition"
 local core = require "cpromise.core"
 local cqueues = require "cqueues"
@@ -20,7 +20,6 @@ if core.modules.cqueues then return core.modules.cqueues end -- see init.lua
 ---@class cpromise.CqueuesLoop: cpromise.Loop
 local loop = {queue = cqueues.new()}
 
-local call = promise_loop.call
 local poll = cqueues.poll
 local FOREVER <const> = 1e6 -- seconds; then it is looked at again
 
@@ -133,17 +132,6 @@ function loop.take(resume, kind, ...)
   if kind ~= cqueues._POLL then return false end
   poll_for(resume, ...)
   return true
-end
-
--- Outside of a controller `cqueues.poll` blocks the process, since nobody
--- would resume who waits. An async function that runs there while the program
--- runs this loop waits as it does inside.
-function cqueues.poll(...)
-  if not cqueues.running() and promise_loop.is_run() and core.running() and
-      core.canAwait() then
-    return coroutine.yield(cqueues._POLL, ...)
-  end
-  return poll(...)
 end
 
 core.modules.cqueues = loop
