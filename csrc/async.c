@@ -115,7 +115,7 @@ static int is_in_lua (lua_State *co) {
    its own code: then no function of C is on its top, and it yields nothing; or
    a generator that it runs was paused so. */
 static int is_paused (const Context *ctx, lua_State *co, int n) {
-  return ctx->paused == co || (n == 0 && is_in_lua(co));
+  return n == 0 && (ctx->paused == co || is_in_lua(co));
 }
 
 
@@ -270,17 +270,14 @@ static Slice drive (lua_State *L, Drive *running, int n) {
   int status, nresults;
   ctx->drive = running;
   ctx->driven = co;
-  ctx->paused = NULL;
   status = lua_resume(co, L, n, &nresults);
   ctx->driven = outer;
   ctx->drive = running->outer;
-  ctx->depth = running->depth;
   ctx->resumed = NULL;
   ctx->cancelled = 0;
-  if (status == LUA_YIELD && ctx->waiting == co)
-    return has_yielded(L, p, idx, co);
   if (status == LUA_YIELD)
-    return has_paused(L, p, idx, co, nresults);
+    return ctx->waiting == co ? has_yielded(L, p, idx, co)
+                              : has_paused(L, p, idx, co, nresults);
   if (status == LUA_OK)
     return has_returned(L, p, idx, co, nresults);
   return has_failed(L, p, idx, co);
@@ -319,7 +316,7 @@ static void deliver (lua_State *L, Promise *node, lua_State *co) {
 static Outcome
 run_slices (lua_State *L, Promise *node, lua_State *co, int n) {
   Context *ctx = cp_context(L);
-  Drive running = {node, co, L, AT_NODE, ctx->drive, ctx->depth};
+  Drive running = {node, co, L, AT_NODE, ctx->drive};
   Slice slice = drive(L, &running, n);
   while (slice == SLICE_READY && cp_queue_is_next(ctx)) {
     ctx->left--;
@@ -429,15 +426,17 @@ static int start (lua_State *L, lua_State *co, int n) {
   Context *ctx = cp_context(L);
   int idx = lua_gettop(L) + 1;
   Promise *p = cp_promise_new(L, KIND_START);
-  Drive running = {p, co, L, idx, ctx->drive, ctx->depth};
+  Drive running = {p, co, L, idx, ctx->drive};
+  unsigned int depth = ctx->depth;
   Slice slice;
-  if (ctx->depth >= MAX_DEPTH) {
+  if (depth >= MAX_DEPTH) {
     cp_node_set(L, idx, SLOT_VALUE, idx - 1);
     cp_queue_push(L, ctx, p, idx);
     return 1;
   }
-  ctx->depth++;
+  ctx->depth = depth + 1;
   slice = drive(L, &running, n + 2);
+  ctx->depth = depth;
   if (slice == SLICE_SETTLED)
     cp_promise_announce(L, p, idx);
   else if (p->kind == KIND_AWAIT || slice >= SLICE_OUTSIDE)
@@ -936,7 +935,6 @@ Outcome cp_run_resume (lua_State *L, Promise *node, const Promise *source) {
     return LEFT; /* closed meanwhile */
   if (!(node->flags & FLAG_PLAIN)) /* else it may wait for something new */
     ctx->resumed = co;
-  ctx->paused = NULL;
   status = lua_resume(co, L, 0, &n);
   ctx->resumed = NULL;
   if (status == LUA_YIELD && is_paused(ctx, co, n)) {
@@ -1035,7 +1033,6 @@ static int resume_generator (lua_State *L, lua_State *co, int n) {
   int status;
   for (;;) {
     ctx->driven = co;
-    ctx->paused = NULL;
     status = lua_resume(co, L, n, &n);
     ctx->driven = outer;
     ctx->resumed = NULL; /* also if it was closed: nobody took this */
@@ -1087,6 +1084,7 @@ static int wrap_go_on (lua_State *L, int status, lua_KContext k) {
 static int wrap_unpause (lua_State *L, int status, lua_KContext k) {
   (void)status;
   (void)k;
+  cp_context(L)->paused = NULL;
   lua_settop(L, 0);
   set_waiting(L, 0);
   return resume_generator(L, lua_tothread(L, GENERATOR), 0);

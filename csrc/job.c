@@ -219,6 +219,8 @@ static lua_Integer drain (lua_State *L, Context *ctx, lua_Integer max) {
   if (!cp_trace_save(L, ctx))
     lua_pushnil(L);
   lua_pushvalue(L, HANDLER);
+  if (ctx->driven == NULL)
+    ctx->depth = 0; /* one that started may have been closed */
   ctx->outer_driven = ctx->driven;
   ctx->outer_drive = ctx->drive;
   ctx->driven = NULL;

@@ -31,7 +31,6 @@ struct Drive {
   lua_State *L; /* who drives it, */
   int idx; /* and where the call is on its stack */
   Drive *outer; /* the call that runs around it */
-  unsigned int depth; /* calls that start around it */
 };
 
 /* The message handler of its body: no code of that catches the error. So a

@@ -52,6 +52,7 @@ local function apart(code)
   local state <close> = alloc.open()
   assert(state:run([[
     local Promise = require "cpromise"
+    local helper = require "spec.helper"
     local function pass(...) return ... end
     local function due(f)
       collectgarbage "stop"

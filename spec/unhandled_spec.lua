@@ -457,6 +457,7 @@ cpromise: error in the hook for that: broken
   it("comes before the end of the program in Promise.run()", function()
     assert.equal("cpromise: unhandled rejection: boom\nend\n", output_of [[
       package.preload.luv = function() error "no luv here" end
+      package.preload.cqueues = package.preload.luv
       Promise.reject "boom"
       Promise.run()
       print "end"]])

@@ -187,12 +187,21 @@ local function refusal(what, current)
   end
 end
 
+-- A loop that has coroutines of its own runs the jobs in these: there they
+-- can wait for it. It may not have been there when they were queued.
+local function run_jobs(current)
+  if not (current and current.own) then
+    core.drain()
+  elseif not core.idle() then
+    current.wake(core.drain)
+  end
+end
+
 -- Run jobs and the loop until `done()`, or until nothing is left to do.
--- Returns why it ended before that, if it was stopped. A loop that has
--- coroutines of its own runs the jobs in these: there they can wait for it.
+-- Returns why it ended before that, if it was stopped.
 local function run_until(current, done)
   repeat
-    if not (current and current.own) then core.drain() end
+    run_jobs(current)
     if done() then
       if current and current.poll then current.poll() end
       return

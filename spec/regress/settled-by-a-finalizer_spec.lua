@@ -11,6 +11,7 @@ local function try(code)
   local state <close> = alloc.open()
   assert(state:run([[
     local Promise = require "cpromise"
+    local helper = require "spec.helper"
     Promise.onUnhandledRejection(function() end)
 
     -- Call `f` from a finalizer as soon as anything is allocated.
