@@ -496,7 +496,9 @@ describe("dot", function()
   end)
 
   it("is drawn by Graphviz", function()
-    if not os.execute "command -v dot >/dev/null" then
+    if os.getenv "LD_PRELOAD" then
+      return pending "sanitizers find leaks in dot"
+    elseif not os.execute "command -v dot >/dev/null" then
       return pending "dot is missing"
     end
     local p = Promise.all {Promise.new(nop):next(nop), Promise.delay(1)}
