@@ -123,21 +123,20 @@ static int is_paused (const Context *ctx, lua_State *co, int n) {
 #define THREAD lua_upvalueindex(3)
 
 /* resume(...): the call goes on in a job, and gets the values for what it has
-   yielded to the loop. Once. */
+   yielded to the loop; or ends there, if it was closed meanwhile. Once. */
 static int resume_later (lua_State *L) {
-  Context *ctx = cp_context(L);
   lua_State *co = lua_tothread(L, THREAD);
-  Promise *p = cp_node_at(L, OWNER);
   int n = lua_gettop(L);
-  if (co == NULL || p->state != STATE_PENDING || lua_status(co) != LUA_YIELD)
+  if (co == NULL)
     return 0;
   if (!lua_checkstack(co, n))
     return luaL_error(L, "too many values");
   lua_pushnil(L);
   lua_replace(L, THREAD);
-  lua_xmove(L, co, n);
-  cp_queue_push(L, ctx, p, OWNER);
-  cp_host_wake(L, ctx);
+  if (lua_status(co) == LUA_YIELD)
+    lua_xmove(L, co, n);
+  cp_queue_push(L, cp_context(L), cp_node_at(L, OWNER), OWNER);
+  cp_host_wake(L, cp_context(L));
   return 0;
 }
 

@@ -17,7 +17,8 @@ function child.run(program, ...)
   file:close()
   local words = {interpreter, name, ...}
   for i, word in ipairs(words) do words[i] = child.quote(word) end
-  local pipe = assert(io.popen("timeout 15 " .. table.concat(words, " ") .. " 2>&1"))
+  local command = "timeout 60 " .. table.concat(words, " ") .. " 2>&1"
+  local pipe = assert(io.popen(command))
   local text = pipe:read "a"
   local _, _, status = pipe:close()
   os.remove(name)
