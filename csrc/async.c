@@ -789,7 +789,7 @@ static int await (lua_State *L, int k) {
       k |= enter_block(L);
     if (is_main)
       return await_by_loop(L, ctx, k);
-    if (ctx->driven != L && has_scheduler(L))
+    if (has_scheduler(L))
       return suspend(L, ctx, k);
   }
   return wait(L, ctx, as_source(L, ctx), k, go_on);

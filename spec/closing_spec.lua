@@ -126,6 +126,48 @@ local coroutines = {
   ["a generator"] = function(fn) Promise.wrap(fn)() end,
 }
 
+describe("a coroutine of the program's own", function()
+  after_each(function()
+    helper.drain()
+    Promise.setLoop(nil)
+  end)
+
+  it("can drain some of a batch", function()
+    local p, resolve = Promise.withResolvers()
+    local log = {}
+    for i = 1, 4 do p:next(function() log[#log + 1] = i end) end
+    resolve()
+    coroutine.wrap(function() Promise.drain(2) end)()
+    assert.same({1, 2}, log)
+    helper.drain()
+    assert.same({1, 2, 3, 4}, log)
+  end)
+
+  it("can't run the loop in an executor", function()
+    Promise.setLoop(virtual.new())
+    local ok, message
+    coroutine.wrap(function()
+      Promise.new(function() ok, message = pcall(Promise.run) end)
+    end)()
+    assert.is_false(ok)
+    assert.matches("Promise.run can't be called in a handler", message, 1,
+      true)
+  end)
+
+  it("can't run the loop in a timer of the loop that it runs", function()
+    local loop = virtual.new()
+    Promise.setLoop(loop)
+    local ok, message
+    loop.timer(1, function() ok, message = pcall(Promise.run) end)
+    coroutine.wrap(function()
+      Promise.run(function() Promise.await(Promise.delay(2)) end)
+    end)()
+    assert.is_false(ok)
+    assert.matches("Promise.run can't be called in a callback", message, 1,
+      true)
+  end)
+end)
+
 describe("a coroutine that is closed in", function()
   if not can_close then
     pending "its own code: Lua can't before 5.5"
