@@ -58,7 +58,8 @@ local function curl(port, path)
   os.execute(("curl -s http://127.0.0.1:%d%s >%s &"):format(port, path,
     file))
   for _ in Promise.interval(0.02) do
-    for line in io.lines(file) do
+    local line = io.lines(file)()
+    if line then
       os.remove(file)
       return line .. "\n"
     end
