@@ -205,7 +205,7 @@ describe("timers", function()
 
   it("lose nothing if a finalizer starts one while another starts",
     function()
-      for litter = 0, 20 do
+      for litter = 0, 40 do
         local state <close> = alloc.open()
         -- the 17th duration, and the 18th, need more room
         assert(state:run(([[
@@ -239,7 +239,7 @@ describe("timers", function()
     function()
       local seen = {}
       for _, jobs in ipairs {"Promise.drain()", ""} do
-        for litter = 0, 20 do
+        for litter = 0, 30 do
           for first = 1, 10 do
             local state <close> = alloc.open()
             assert(state:run(([[

@@ -112,13 +112,19 @@ describe("a call that was asked to end and answers by a thenable", function()
   end
 
   it("ends at a request by a finalizer", function()
-    for litter = 0, 20 do
+    local moments = 0
+    for litter = 0, 100 do
+      if moments > 0 and litter > 20 then break end
       local state <close> = alloc.open()
       prepare(state, [[call:cancel "second"]], litter)
       assert(state:run "drain(2)")
       local _, amid, _, own, value = assert(state:run "return verify()")
-      if amid then assert.same({"rejected", "second"}, {own, value}) end
+      if amid then
+        moments = moments + 1
+        assert.same({"rejected", "second"}, {own, value})
+      end
     end
+    assert.is_true(moments > 0)
   end)
 
   it("rejects if memory lacks", function()
