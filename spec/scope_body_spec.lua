@@ -53,81 +53,69 @@ local function teardown()
   Promise.setLoop(nil)
 end
 
+-- A function that runs `body(scope)` in a block.
+local function block(body)
+  return function()
+    local scope <close> = Promise.scope()
+    return body(scope)
+  end
+end
+
+-- Whether the promise was fulfilled, and its value or reason.
+local function ended(p)
+  p:catch(function() end)
+  exhaust()
+  local state, reason = p:status()
+  return state == "fulfilled", reason
+end
+
+local function in_call(fn)
+  return ended(Promise.spawn(fn))
+end
+
+local function in_coroutine(fn)
+  local ok, result
+  coroutine.wrap(function() ok, result = pcall(fn) end)()
+  exhaust()
+  return ok, result
+end
+
+-- The body as a generator, which is read once.
+local function generator(body)
+  return (Promise.wrap(body))
+end
+
 -- Run `body(scope)` in a scope: whether it ended well, and its error or
 -- results. Bodies that only blocks can have get the place alone.
 local places = {
   ["Promise.scope(fn)"] = function(body)
-    local p = Promise.scope(body)
-    p:catch(function() end)
-    exhaust()
-    local state, reason = p:status()
-    return state == "fulfilled", reason
+    return ended(Promise.scope(body))
   end,
   ["a block of an async function"] = function(body)
-    local p = Promise.spawn(function()
-      local scope <close> = Promise.scope()
-      return body(scope)
-    end)
-    p:catch(function() end)
-    exhaust()
-    local state, reason = p:status()
-    return state == "fulfilled", reason
+    return in_call(block(body))
   end,
   ["a block of a coroutine"] = function(body)
-    local ok, result
-    coroutine.wrap(function()
-      ok, result = pcall(function()
-        local scope <close> = Promise.scope()
-        return body(scope)
-      end)
-    end)()
-    exhaust()
-    return ok, result
+    return in_coroutine(block(body))
   end,
   ["a block of the main thread"] = function(body)
-    return pcall(function()
-      local scope <close> = Promise.scope()
-      return body(scope)
-    end)
+    return pcall(block(body))
   end,
   ["a block around a generator, in an async function"] = function(body)
-    local p = Promise.spawn(function()
-      local scope <close> = Promise.scope()
-      return Promise.wrap(body)(scope)
-    end)
-    p:catch(function() end)
-    exhaust()
-    local state, reason = p:status()
-    return state == "fulfilled", reason
+    return in_call(block(generator(body)))
   end,
   ["a block around a generator, in a coroutine"] = function(body)
-    local ok, result
-    coroutine.wrap(function()
-      ok, result = pcall(function()
-        local scope <close> = Promise.scope()
-        return Promise.wrap(body)(scope)
-      end)
-    end)()
-    exhaust()
-    return ok, result
+    return in_coroutine(block(generator(body)))
   end,
   ["a block around a generator, on the main thread"] = function(body)
-    return pcall(function()
-      local scope <close> = Promise.scope()
-      return Promise.wrap(body)(scope)
-    end)
+    return pcall(block(generator(body)))
   end,
   ["a block around a generator in a generator"] = function(body)
-    return pcall(function()
-      local scope <close> = Promise.scope()
-      return Promise.wrap(function() return Promise.wrap(body)(scope) end)()
-    end)
+    return pcall(block(generator(function(scope)
+      return generator(body)(scope)
+    end)))
   end,
   ["a block of a generator"] = function(body)
-    return pcall(Promise.wrap(function()
-      local scope <close> = Promise.scope()
-      return body(scope)
-    end))
+    return pcall(generator(block(body)))
   end,
 }
 

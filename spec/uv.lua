@@ -153,6 +153,14 @@ function uv.cancel_everywhere(script, afterwards)
   return moments
 end
 
+--- A test whose body leaves no descriptor and no handle.
+function uv.clean_test(body)
+  return uv.test(function(folder)
+    uv.settle()
+    uv.leaves_nothing(body, folder)
+  end)
+end
+
 --- The failure that a promise rejects with: asserts its fields.
 ---@async
 function uv.fails(code, call, promise)

@@ -9,13 +9,7 @@ local uv = require "cpromise.uv"
 
 local await, pawait = Promise.await, Promise.pawait
 
--- A body that leaves nothing.
-local function test(body)
-  return spec.test(function(folder)
-    spec.settle()
-    spec.leaves_nothing(body, folder)
-  end)
-end
+local test = spec.clean_test
 
 local function sh(script, options)
   return uv.run_process("sh", {"-c", script}, options)
