@@ -122,7 +122,7 @@ local function new_forest(calls, permits)
   local forest = {nodes = {}, around = {}, permits = permits, calls = {}}
   for _, call in ipairs(calls) do
     local _, _, co = core.look(call)
-    forest.calls[co] = call
+    if co then forest.calls[co] = call end -- a finalizer may have ended it
   end
   return setmetatable(forest, Forest)
 end
