@@ -92,7 +92,7 @@ static Slice wait_for (lua_State *L, Promise *p, int idx, lua_State *co) {
   if (source->waiters >= CROWD)
     cp_wait_sweep(L, source, awaited); /* of calls that were closed */
   if (source->waiters >= CROWD && cp_wait_push_seat(L, idx)) {
-    if (cp_wait_is_over(co)) {
+    if (cp_wait_is_over(co)) { /* closed by a finalizer */
       ctx->suspended--;
       return refuse(L, p, idx, CTX_CLOSED);
     }

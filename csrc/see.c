@@ -161,8 +161,7 @@ int cp_look (lua_State *L) {
 
 int cp_where (lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
-  luaL_argexpected(L, co != NULL, 1, "coroutine");
-  return cp_trace_where(L, co);
+  return co != NULL ? cp_trace_where(L, co) : 0;
 }
 
 /* }================================================================ */

@@ -407,6 +407,13 @@ describe("Promise.dump", function()
   end)
 end)
 
+describe("where a coroutine waits", function()
+  it("is nowhere if it is none", function()
+    assert.is_nil(core.where(nil))
+    assert.is_nil(core.where "text")
+  end)
+end)
+
 describe("Promise.pending", function()
   it("gives trees of tables", function()
     local event = Promise.event()

@@ -48,8 +48,7 @@ describe("a finally of a select that has chosen", function()
 
   it("rejects with that of a finalizer that ran amid the choice", function()
     local moments = 0
-    for litter = 0, 100 do
-      if moments > 0 and litter > 20 then break end
+    for litter = 0, 60 do
       local state <close> = alloc.open()
       local _, amid, own, key, reason = assert(state:run(([[
         local Promise = require "cpromise"

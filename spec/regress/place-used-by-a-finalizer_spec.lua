@@ -8,8 +8,7 @@ local alloc = require "support.alloc"
 --- case while it does. Returns how often it was so; then both are settled.
 local function try(object, finalizer, use)
   local moments = 0
-  for litter = 0, 100 do
-    if moments > 0 and litter > 20 then break end
+  for litter = 0, 60 do
     local state <close> = alloc.open()
     local _, amid, own, other = assert(state:run(([[
       local Promise = require "cpromise"
