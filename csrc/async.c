@@ -24,12 +24,7 @@
 /* Close a coroutine: its pending variables. Returns a status of Lua; if that is
    no LUA_OK, the error is on the top of 'co'. [-0, +0, -] */
 static int reset_coroutine (lua_State *co, lua_State *L) {
-#if LUA_VERSION_RELEASE_NUM >= 50406
-  return lua_closethread(co, L);
-#else
-  (void)L;
-  return lua_resetthread(co);
-#endif
+  return CP_HAS_CLOSETHREAD ? lua_closethread(co, L) : lua_resetthread(co);
 }
 
 
@@ -49,6 +44,8 @@ static void close_coroutine (lua_State *co, lua_State *L) {
 typedef enum Slice {
   SLICE_SETTLED, /* its promise has settled */
   SLICE_WAITS, /* its promise is a reaction of what it awaits */
+  SLICE_OUTSIDE, /* it has yielded to the loop, which lets it go on */
+  SLICE_PAUSED, /* a hook has made it yield: it goes on in a later job */
   SLICE_READY /* it awaits a value, or a promise that has settled */
 } Slice;
 
@@ -112,14 +109,106 @@ static Slice wait_for (lua_State *L, Promise *p, int idx, lua_State *co) {
 }
 
 
-/* The coroutine of the call p, at 'idx', has yielded. */
+/* Whether a function of Lua is on the top of the coroutine. */
+static int is_in_lua (lua_State *co) {
+  lua_Debug ar;
+  return lua_getstack(co, 0, &ar) && lua_getinfo(co, "S", &ar) &&
+         *ar.what != 'C';
+}
+
+
+/* Whether a hook has made the coroutine yield, as the host divides time, and not
+   its own code: then no function of C is on its top, and it yields nothing; or
+   a generator that it runs was paused so. */
+static int is_paused (const Context *ctx, lua_State *co, int n) {
+  return n == 0 && (ctx->paused == co || is_in_lua(co));
+}
+
+
+#define OWNER lua_upvalueindex(2)
+#define THREAD lua_upvalueindex(3)
+
+/* resume(...): the call goes on in a job, and gets the values for what it has
+   yielded to the loop; or ends there, if it was closed meanwhile. Once. */
+static int resume_later (lua_State *L) {
+  lua_State *co = lua_tothread(L, THREAD);
+  int n = lua_gettop(L);
+  if (co == NULL)
+    return 0;
+  if (!lua_checkstack(co, n))
+    return luaL_error(L, "too many values");
+  lua_pushnil(L);
+  lua_replace(L, THREAD);
+  if (lua_status(co) == LUA_YIELD)
+    lua_xmove(L, co, n);
+  cp_queue_push(L, cp_context(L), cp_node_at(L, OWNER), OWNER);
+  cp_host_wake(L, cp_context(L));
+  return 0;
+}
+
+
+/* (promise, thread, context, take, values...) -> whether the loop takes them */
+static int call_take (lua_State *L) {
+  enum { PROMISE = 1, THE_THREAD, THE_CONTEXT, TAKE };
+  lua_pushvalue(L, THE_CONTEXT);
+  lua_pushvalue(L, PROMISE);
+  lua_pushvalue(L, THE_THREAD);
+  lua_pushcclosure(L, resume_later, 3);
+  lua_insert(L, TAKE + 1);
+  lua_call(L, lua_gettop(L) - TAKE, 1);
+  return 1;
+}
+
+
+/* Offer the n values on the top of the coroutine to the loop. Returns whether it
+   takes them; pushes an error that it has raised. [-0, +(0|1), -] */
+static int is_taken (lua_State *L, int idx, lua_State *co, int n) {
+  int top = lua_gettop(L);
+  if (!lua_checkstack(L, n + LUA_MINSTACK))
+    return 0;
+  lua_pushcfunction(L, call_take);
+  lua_pushvalue(L, idx);
+  lua_pushthread(co);
+  lua_xmove(co, L, 1);
+  lua_pushvalue(L, CONTEXT);
+  if (lua_getiuservalue(L, CONTEXT, CTX_TAKE) != LUA_TNIL) {
+    lua_xmove(co, L, n);
+    if (lua_pcall(L, n + 4, 1, 0) != LUA_OK)
+      return 0;
+    n = lua_toboolean(L, -1);
+  }
+  else
+    n = 0;
+  lua_settop(L, top);
+  return n;
+}
+
+
+/* The coroutine of the call p, at 'idx', has yielded n values, which is not
+   for the library. */
+static Slice
+has_paused (lua_State *L, Promise *p, int idx, lua_State *co, int n) {
+  int top = lua_gettop(L);
+  if (is_paused(cp_context(L), co, n)) {
+    p->kind = KIND_START;
+    return SLICE_PAUSED;
+  }
+  p->kind = KIND_START; /* 'take' may resume it */
+  if (is_taken(L, idx, co, n))
+    return SLICE_OUTSIDE;
+  close_coroutine(co, L);
+  if (lua_gettop(L) > top) {
+    cp_promise_settle(L, p, idx, STATE_REJECTED);
+    return SLICE_SETTLED;
+  }
+  return refuse(L, p, idx, CTX_YIELDED);
+}
+
+
+/* The coroutine of the call p, at 'idx', waits. */
 static Slice has_yielded (lua_State *L, Promise *p, int idx, lua_State *co) {
   Context *ctx = cp_context(L);
   Promise *source = ctx->awaited;
-  if (ctx->waiting != co) {
-    close_coroutine(co, L);
-    return refuse(L, p, idx, CTX_YIELDED);
-  }
   ctx->waiting = NULL;
   p->kind = KIND_AWAIT;
   ctx->suspended++;
@@ -210,25 +299,31 @@ tell_end (lua_State *L, Promise *p, int idx, lua_State *co, Slice slice) {
 }
 
 
-/* Resume the coroutine of the call p, at 'idx', with n values. The context
-   knows that it runs. */
-static Slice drive (lua_State *L, Promise *p, int idx, lua_State *co, int n) {
+/* Resume the coroutine of a call with n values. The context knows that it runs;
+   not any more when code of the user's runs that looks at what has come of it:
+   that may close the coroutine L, and never return. */
+static Slice drive (lua_State *L, Drive *running, int n) {
   Context *ctx = cp_context(L);
+  Promise *p = running->call;
+  lua_State *co = running->co;
   lua_State *outer = ctx->driven;
+  int idx = running->idx;
   Slice slice;
   int status, nresults;
-  cp_assert(ctx->drive->call == p);
   if (ctx->watched)
     tell_start(L, idx, co);
   if (p->kind == KIND_AWAIT)
     ctx->suspended--;
+  ctx->drive = running;
   ctx->driven = co;
   status = lua_resume(co, L, n, &nresults);
   ctx->driven = outer;
+  ctx->drive = running->outer;
   ctx->resumed = NULL;
   ctx->cancelled = 0;
   if (status == LUA_YIELD)
-    slice = has_yielded(L, p, idx, co);
+    slice = ctx->waiting == co ? has_yielded(L, p, idx, co)
+                               : has_paused(L, p, idx, co, nresults);
   else if (status == LUA_OK)
     slice = has_returned(L, p, idx, co, nresults);
   else
@@ -270,38 +365,26 @@ static Outcome
 run_slices (lua_State *L, Promise *node, lua_State *co, int n) {
   Context *ctx = cp_context(L);
   Drive running = {node, co, L, AT_NODE, ctx->drive};
-  Slice slice;
-  ctx->drive = &running;
-  slice = drive(L, node, AT_NODE, co, n);
+  Slice slice = drive(L, &running, n);
   while (slice == SLICE_READY && cp_queue_is_next(ctx)) {
     ctx->left--;
     cp_trace_clear(L, ctx);
     if (node->flags & FLAG_CANCELLED)
       deliver(L, node, co);
     ctx->resumed = co;
-    slice = drive(L, node, AT_NODE, co, 0);
+    slice = drive(L, &running, 0);
   }
-  ctx->drive = running.outer;
-  if (slice == SLICE_READY)
+  if (slice == SLICE_READY || slice == SLICE_PAUSED)
     cp_queue_push(L, ctx, node, AT_NODE);
   return slice == SLICE_SETTLED ? SETTLED : LEFT;
-}
-
-
-/* The job of a call whose nesting was too deep to start it at once. */
-Outcome cp_run_start (lua_State *L, Promise *node, const Promise *source) {
-  lua_State *co;
-  (void)source;
-  lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
-  co = lua_tothread(L, AT_WORK);
-  return run_slices(L, node, co, lua_gettop(co) - 1);
 }
 
 
 /* Somebody has closed the coroutine of the call. */
 static Outcome end_closed (lua_State *L, Promise *node) {
   Context *ctx = cp_context(L);
-  ctx->suspended--;
+  if (node->kind == KIND_AWAIT)
+    ctx->suspended--;
   if (node->flags & FLAG_CANCELLED) {
     lua_getiuservalue(L, AT_NODE, SLOT_SOURCE);
     cp_promise_copy(L, node, AT_NODE, lua_gettop(L));
@@ -311,6 +394,21 @@ static Outcome end_closed (lua_State *L, Promise *node) {
   if (ctx->watched)
     cp_watch_tell(L, WATCH_SETTLED, AT_NODE, 0);
   return SETTLED;
+}
+
+
+/* The job of a call whose nesting was too deep to start it at once, or that was
+   paused, or is given values for those that it has yielded to the loop. */
+Outcome cp_run_start (lua_State *L, Promise *node, const Promise *source) {
+  lua_State *co;
+  (void)source;
+  lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
+  co = lua_tothread(L, AT_WORK);
+  if (lua_status(co) == LUA_YIELD)
+    return run_slices(L, node, co, is_in_lua(co) ? 0 : lua_gettop(co));
+  if (lua_gettop(co) == 0)
+    return end_closed(L, node);
+  return run_slices(L, node, co, lua_gettop(co) - 1);
 }
 
 
@@ -382,26 +480,25 @@ static int start (lua_State *L, lua_State *co, int n) {
   int idx = lua_gettop(L) + 1;
   Promise *p = cp_promise_new(L, KIND_START);
   Drive running = {p, co, L, idx, ctx->drive};
+  unsigned int depth = ctx->depth;
   Slice slice;
   if (ctx->debug) {
     cp_debug_note(L, idx);
     p->is_call = 1;
   }
-  if (ctx->depth >= MAX_DEPTH) {
+  if (depth >= MAX_DEPTH) {
     cp_node_set(L, idx, SLOT_VALUE, idx - 1);
     cp_queue_push(L, ctx, p, idx);
     return 1;
   }
-  ctx->depth++;
-  ctx->drive = &running;
-  slice = drive(L, p, idx, co, n + 2);
-  ctx->drive = running.outer;
-  ctx->depth--;
+  ctx->depth = depth + 1;
+  slice = drive(L, &running, n + 2);
+  ctx->depth = depth;
   if (slice == SLICE_SETTLED)
     cp_promise_announce(L, p, idx);
-  else if (p->kind == KIND_AWAIT)
+  else if (p->kind == KIND_AWAIT || slice >= SLICE_OUTSIDE)
     cp_node_set(L, idx, SLOT_VALUE, idx - 1);
-  if (slice == SLICE_READY)
+  if (slice == SLICE_READY || slice == SLICE_PAUSED)
     cp_queue_push(L, ctx, p, idx);
   cp_host_wake(L, ctx);
   if (lua_gettop(L) > idx) /* mostly nothing is left */
@@ -576,10 +673,42 @@ static void count_wait (lua_State *L, int n) {
 }
 
 
+/* Nobody waits for s, or for nothing, by running the loop any more. */
+static void end_pump (lua_State *L, Promise *s) {
+  count_wait(L, -1);
+  cp_context(L)->unattended = 0;
+  if (s != NULL)
+    s->held--;
+}
+
+
+int cp_close_pump (lua_State *L) {
+  luaL_checktype(L, 1, LUA_TUSERDATA);
+  lua_getiuservalue(L, 1, 1);
+  end_pump(L, cp_promise_test(L, cp_context(L), lua_gettop(L)));
+  return 0;
+}
+
+
+/* Let what ends the wait for what is at 1 be closed with the coroutine.
+   [-0, +1, m] */
+static void guard_pump (lua_State *L) {
+  lua_newuserdatauv(L, 0, 1);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  lua_getiuservalue(L, CONTEXT, CTX_PUMP_MT);
+  lua_setmetatable(L, -2);
+  lua_toclose(L, -1);
+}
+
+
 /* Run the loop until s, at 1, has settled. Returns NULL, or pushes and returns
    why it has not. [-0, +(0|1), e] */
 static const char *pump (lua_State *L, Promise *s) {
+  int guard = L != cp_context(L)->main ? lua_gettop(L) + 1 : 0;
   int status;
+  if (guard != 0)
+    guard_pump(L);
   if (s != NULL) {
     if (s->state == STATE_PENDING)
       s->flags |= FLAG_HANDLED;
@@ -591,10 +720,10 @@ static const char *pump (lua_State *L, Promise *s) {
   lua_getiuservalue(L, CONTEXT, CTX_PUMP);
   lua_pushvalue(L, 1);
   status = lua_pcall(L, 1, 1, 0);
-  count_wait(L, -1);
-  cp_context(L)->unattended = 0;
-  if (s != NULL)
-    s->held--;
+  if (guard != 0)
+    lua_closeslot(L, guard);
+  else
+    end_pump(L, s);
   if (status != LUA_OK)
     lua_error(L);
   if (lua_isstring(L, -1))
@@ -676,6 +805,43 @@ static int enter_block (lua_State *L) {
 }
 
 
+/* The loop's hook has returned: true if it has waited. */
+static int suspended (lua_State *L, int status, lua_KContext k) {
+  int has_waited = lua_toboolean(L, -1);
+  (void)status;
+  lua_settop(L, 1);
+  if (has_waited)
+    return outcome(L, (int)k);
+  return wait(L,
+    cp_context(L),
+    k & WAIT_PROMISE ? cp_node_at(L, 1) : NULL,
+    (int)k,
+    go_on);
+}
+
+
+/* In a coroutine that is no async call's: it may be one of the loop's own, which
+   nobody else may resume. */
+static int suspend (lua_State *L, Context *ctx, int k) {
+  Promise *s = as_source(L, ctx);
+  lua_settop(L, 1);
+  if (s != NULL)
+    k |= WAIT_PROMISE;
+  lua_getiuservalue(L, CONTEXT, CTX_SUSPEND);
+  lua_pushvalue(L, 1);
+  lua_callk(L, 1, 1, k, suspended);
+  return suspended(L, LUA_OK, k);
+}
+
+
+/* Whether there is a hook for that. */
+static int has_scheduler (lua_State *L) {
+  int has = lua_getiuservalue(L, CONTEXT, CTX_SUSPEND) != LUA_TNIL;
+  lua_pop(L, 1);
+  return has;
+}
+
+
 static int await (lua_State *L, int k) {
   Context *ctx = cp_context(L);
   lua_settop(L, 1);
@@ -689,6 +855,8 @@ static int await (lua_State *L, int k) {
     k |= enter_block(L);
     if (is_main)
       return await_by_loop(L, ctx, k);
+    if (has_scheduler(L))
+      return suspend(L, ctx, k);
   }
   return wait(L, ctx, as_source(L, ctx), k, go_on);
 }
@@ -777,6 +945,14 @@ int cp_awaitLoop (lua_State *L) {
 }
 
 
+int cp_setScheduler (lua_State *L) {
+  lua_settop(L, 2);
+  lua_setiuservalue(L, CONTEXT, CTX_TAKE);
+  lua_setiuservalue(L, CONTEXT, CTX_SUSPEND);
+  return 0;
+}
+
+
 int cp_setBlocks (lua_State *L) {
   lua_settop(L, 1);
   lua_setiuservalue(L, CONTEXT, CTX_BLOCKS);
@@ -817,21 +993,26 @@ static void report_error (lua_State *L, lua_State *co) {
 }
 
 
-/* The job of a coroutine of the user's own whose promise has settled. */
+/* The job of a coroutine of the user's own whose promise has settled, or that was
+   paused after that. */
 Outcome cp_run_resume (lua_State *L, Promise *node, const Promise *source) {
   Context *ctx = cp_context(L);
   lua_State *co;
   int status, n;
-  (void)node;
   (void)source;
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
   co = lua_tothread(L, AT_WORK);
   if (lua_status(co) != LUA_YIELD)
     return LEFT; /* closed meanwhile */
-  ctx->resumed = co;
+  if (!(node->flags & FLAG_PLAIN)) /* else it may wait for something new */
+    ctx->resumed = co;
   status = lua_resume(co, L, 0, &n);
   ctx->resumed = NULL;
-  if (status == LUA_OK || status == LUA_YIELD)
+  if (status == LUA_YIELD && is_paused(ctx, co, n)) {
+    node->flags |= FLAG_PLAIN;
+    cp_queue_push(L, ctx, node, AT_NODE);
+  }
+  else if (status == LUA_OK || status == LUA_YIELD)
     lua_pop(co, n);
   else
     report_error(L, co);
@@ -852,6 +1033,7 @@ Outcome cp_run_resume (lua_State *L, Promise *node, const Promise *source) {
 #define IS_WAITING lua_upvalueindex(4) /* whether it awaits something */
 
 static int wrap_go_on (lua_State *L, int status, lua_KContext k);
+static int wrap_unpause (lua_State *L, int status, lua_KContext k);
 
 
 static void set_waiting (lua_State *L, int waiting) {
@@ -901,6 +1083,18 @@ static int wait_for_generator (lua_State *L, Context *ctx, lua_State *co) {
 }
 
 
+/* A hook has made the generator yield: then its consumer yields, too, who goes on
+   in wrap_unpause; or, where that can't yield, it goes on at once. */
+static void pause_generator (lua_State *L, Context *ctx) {
+  lua_settop(L, 0);
+  if (!lua_isyieldable(L))
+    return;
+  set_waiting(L, 1);
+  ctx->paused = L;
+  lua_yieldk(L, 0, 0, wrap_unpause);
+}
+
+
 /* The generator has raised the error on its top, or could not be resumed. An
    error of a variable that it closes replaces that. */
 static int generator_failed (lua_State *L, lua_State *co) {
@@ -930,11 +1124,17 @@ static int resume_generator (lua_State *L, lua_State *co, int n) {
     ctx->resumed = NULL; /* also if it was closed: nobody took this */
     ctx->refused = 0;
     ctx->cancelled = 0;
-    if (status != LUA_YIELD || ctx->waiting != co)
+    if (status == LUA_YIELD && ctx->waiting == co) {
+      ctx->waiting = NULL;
+      n = wait_for_generator(L, ctx, co);
+      ctx->resumed = co;
+    }
+    else if (status == LUA_YIELD && is_paused(ctx, co, n)) {
+      pause_generator(L, ctx);
+      n = 0;
+    }
+    else
       break;
-    ctx->waiting = NULL;
-    n = wait_for_generator(L, ctx, co);
-    ctx->resumed = co;
   }
   if (status != LUA_OK && status != LUA_YIELD)
     return generator_failed(L, co);
@@ -959,6 +1159,18 @@ static int wrap_go_on (lua_State *L, int status, lua_KContext k) {
     interrupt_generator(L, co);
   ctx->resumed = co;
   return resume_generator(L, co, n);
+}
+
+
+/* Whoever resumes the consumer, or the library in a later job, resumes the
+   generator. */
+static int wrap_unpause (lua_State *L, int status, lua_KContext k) {
+  (void)status;
+  (void)k;
+  cp_context(L)->paused = NULL;
+  lua_settop(L, 0);
+  set_waiting(L, 0);
+  return resume_generator(L, lua_tothread(L, GENERATOR), 0);
 }
 
 

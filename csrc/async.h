@@ -66,12 +66,22 @@ int cp_call_generator (lua_State *L);
 /* What closes the generator: its __close. */
 int cp_close_generator (lua_State *L);
 
+/* __close of what stands for one who runs the loop on a coroutine */
+int cp_close_pump (lua_State *L);
+
 /* awaitLoop(v): as await, but by running the loop, in a coroutine too */
 int cp_awaitLoop (lua_State *L);
 
 /* setPump(hook): hook(promise) runs the loop until the promise has settled, or
    nothing is left to do; it returns nil, or a string: why it can't. */
 int cp_setPump (lua_State *L);
+
+/* setScheduler(suspend, take): hooks of a loop that resumes coroutines itself.
+   suspend(promise) waits in a coroutine of the loop's own and returns true, or
+   returns false in others. take(resume, ...) is called with what an async body
+   has yielded; it returns whether it calls resume(...) later. Either may be
+   nil. */
+int cp_setScheduler (lua_State *L);
 
 /* setBlocks(table): by coroutine, the tables of those that are in a scope, or on
    the main thread. Whatever is awaited there goes through 'follow(table, v)',

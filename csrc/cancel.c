@@ -529,12 +529,12 @@ static void call_hook (const Walk *w, lua_Integer i) {
   cp_trace_push_handler(L);
   lua_rawgeti(L, list, i);
   lua_getiuservalue(L, place_of(w, WALK_CARRIER), SLOT_VALUE);
-  ctx->busy++;
+  cp_enter(L, ctx);
   if (lua_pcall(L, 1, 0, list + 1) != LUA_OK) {
     cp_trace_take(L, ctx);
     cp_host_report(L, 0);
   }
-  ctx->busy--;
+  cp_leave(L, ctx);
   lua_settop(L, list);
 }
 

@@ -74,10 +74,13 @@ static void disarm (lua_State *L, Context *ctx) {
 /* Push a number; whole ones as integers, as a program would have given them. */
 static void push_seconds (lua_State *L, double seconds) {
   lua_Integer whole;
-  if (lua_numbertointeger(seconds, &whole) && (double)whole == seconds)
+  int is_whole;
+  lua_pushnumber(L, seconds);
+  whole = lua_tointegerx(L, -1, &is_whole);
+  if (is_whole) {
+    lua_pop(L, 1);
     lua_pushinteger(L, whole);
-  else
-    lua_pushnumber(L, seconds);
+  }
 }
 
 
@@ -382,13 +385,25 @@ int cp_timeout_tostring (lua_State *L) {
 }
 
 
+/* The time on the clock that is given up, which may have failed. [-0, +0, -] */
+static double last_time (lua_State *L, const Context *ctx) {
+  double time = ctx->latest;
+  if (ctx->timers == 0 || !has_clock(L))
+    return time;
+  lua_getiuservalue(L, CONTEXT, CTX_NOW);
+  if (lua_pcall(L, 0, 1, 0) == LUA_OK && lua_isnumber(L, -1))
+    time = fmax(time, lua_tonumber(L, -1) + ctx->offset);
+  lua_pop(L, 1);
+  return time;
+}
+
+
 /* What waits keeps its distance in time, whatever the new clock shows. */
 int cp_setClock (lua_State *L) {
   Context *ctx = cp_context(L);
-  double time = ctx->latest;
+  double time;
   lua_settop(L, 1);
-  if (ctx->timers > 0 && has_clock(L))
-    time = now(L, ctx);
+  time = last_time(L, ctx);
   disarm(L, ctx);
   if (lua_istable(L, 1)) {
     lua_getfield(L, 1, "now");

@@ -503,12 +503,10 @@ static int step (lua_State *L) {
 
 
 /* Close the closing value, and remove it. Not with lua_settop, which in Lua
-   5.4.3 and 5.4.4 loses the stack if '__close' makes that grow. [-0, +0, e] */
+   5.4.4 loses the stack if '__close' makes that grow. [-0, +0, e] */
 static void close_iterator (lua_State *L) {
-#if LUA_VERSION_RELEASE_NUM >= 50403
   if (lua_toboolean(L, TAKE_CLOSING))
     lua_closeslot(L, TAKE_CLOSING);
-#endif
   lua_settop(L, TAKE_RESULTS);
 }
 
@@ -634,9 +632,9 @@ static int combine (lua_State *L, KindId kind, lua_CFunction taker) {
   lua_insert(L, -2);
   /* stack: aggregate; handler; taker; aggregate; subject, state, control;
      nil; closing */
-  ctx->busy++;
+  cp_enter(L, ctx);
   status = lua_pcall(L, TAKE_CLOSING, 0, 2);
-  ctx->busy--;
+  cp_leave(L, ctx);
   if (status != LUA_OK && cp_promise_open(aggregate)) {
     cp_trace_reject(L, aggregate, 1);
     cp_promise_announce(L, aggregate, 1);

@@ -56,9 +56,9 @@ int cp_new (lua_State *L) {
   if (n > 2)
     cp_push_resolving(L, idx, cp_on_cancel_function);
   /* stack: executor; ...; handler; promise; executor; its arguments */
-  ctx->busy++;
+  cp_enter(L, ctx);
   status = lua_pcall(L, n, 0, idx - 1);
-  ctx->busy--;
+  cp_leave(L, ctx);
   if (status != LUA_OK)
     executor_failed(L, p, idx);
   cp_host_wake(L, ctx);
@@ -151,9 +151,9 @@ int cp_try (lua_State *L) {
   lua_pushvalue(L, HANDLER);
   lua_insert(L, 2);
   /* stack: promise; handler; function; its arguments */
-  ctx->busy++;
+  cp_enter(L, ctx);
   status = lua_pcall(L, lua_gettop(L) - 3, LUA_MULTRET, 2);
-  ctx->busy--;
+  cp_leave(L, ctx);
   if (status != LUA_OK) {
     cp_trace_reject(L, p, 1);
     cp_host_finish(L, SETTLED, p, 1);

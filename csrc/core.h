@@ -32,8 +32,24 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#if LUA_VERSION_NUM < 504
-#error "cpromise needs Lua 5.4 or later"
+/* Before 5.4.4 Lua can't yield in '__close', and some releases crash there.
+   (The headers of 5.4.3 say that they are of 5.4.0.) */
+#if LUA_VERSION_NUM < 504 || LUA_VERSION_RELEASE_NUM < 50404
+#error "cpromise needs Lua 5.4.4 or later: these headers are older"
+#elif LUA_VERSION_NUM > 505
+#error "cpromise knows Lua 5.4 and 5.5: these headers are newer"
+#endif
+
+/* Not in 5.4.4 and 5.4.5. So that a module that was built with other headers
+   loads there, too, its address is looked up, and may be NULL. */
+#if LUA_VERSION_RELEASE_NUM < 50406
+LUA_API int lua_closethread (lua_State *L, lua_State *from);
+#endif
+#if LUA_VERSION_NUM == 504 && defined(__GNUC__)
+#pragma weak lua_closethread
+#define CP_HAS_CLOSETHREAD (lua_closethread != NULL)
+#else
+#define CP_HAS_CLOSETHREAD (LUA_VERSION_RELEASE_NUM >= 50406)
 #endif
 
 #define CP_VERSION "cpromise scm"
@@ -81,6 +97,7 @@ enum {
 typedef struct Context {
   Queue jobs; /* the microtask queue */
   Queue rejections; /* rejected, and nobody handled them so far */
+  lua_State *main; /* the main thread */
   const void *promise_mt; /* identity of the metatable of promises */
   const void *module; /* identity of the module's table, once it is known */
   const void *class_mt[CLASS_COUNT]; /* of those of other objects */
@@ -89,14 +106,20 @@ typedef struct Context {
     *driven; /* coroutine of the async call, or generator, that runs */
   Drive *drive; /* the async call that runs, or NULL */
   lua_State *waiting; /* coroutine that yields because it waits */
+  lua_State *paused; /* coroutine that yields for a generator that a hook
+                        has made yield */
   lua_State *resumed; /* coroutine that may stop waiting now */
   unsigned int depth; /* async calls started inside one another */
-  unsigned int busy; /* executors, getters and iterators that run */
+  unsigned int busy; /* executors, getters and iterators that run on the main
+                        thread: see cp_enter */
   Promise *awaited; /* the promise it waits for; NULL: a plain value */
   const Promise *source; /* the promise whose batch is running */
   unsigned int batch; /* reactions left of that batch */
   unsigned int batch_size; /* reactions that it had and that learn of it */
   lua_Integer left; /* jobs that the drain may still run */
+  lua_State
+    *outer_driven; /* what 'driven' and 'drive' were around the drain */
+  Drive *outer_drive;
   size_t offers; /* semaphores and channels that can serve: line.h */
   size_t timers; /* delays and timeouts that wait */
   size_t delays; /* of them, the delays */
@@ -111,6 +134,9 @@ typedef struct Context {
   unsigned char unsynced; /* it must be looked at: it keeps the loop alive for
                              nothing, or could not be armed */
   unsigned char draining; /* jobs, or the loop's hook, are running */
+  unsigned char guarded; /* the drain runs on a coroutine: job.c */
+  unsigned char
+    outer_draining; /* what 'draining' was around the loop's hook */
   unsigned char woken; /* a drain runs, or the loop promised one */
   unsigned char edge; /* something was queued that the loop must know */
   unsigned char mute; /* the loop's hook failed, and that was reported */
@@ -134,6 +160,10 @@ enum {
   CTX_REST = 7, /* next reaction of a batch that was interrupted */
   CTX_REST_SOURCE, /* and the promise whose batch it is; also while one of its
                       reactions takes another in its place */
+  CTX_RUNNING, /* the object whose job runs, if the drain is guarded */
+  CTX_GUARD, /* to be closed, where a drain runs on a coroutine, */
+  CTX_WAKE_GUARD, /* and where the loop's hook does */
+  CTX_PUMP_MT, /* metatable of what is to be closed where one waits there */
   CTX_WAKE, /* the loop's hook, or nil */
   CTX_LOADED, /* package.loaded, where a library that has a loop may appear, */
   CTX_LIBRARIES, /* and the list of their names; or nil */
@@ -144,6 +174,8 @@ enum {
   CTX_SHOW, /* makes a report of a reason and a traceback, or nil */
   CTX_WATCH, /* is told what happens, or nil: watch.h */
   CTX_BLOCKS, /* coroutines that are in a scope, or nil: async.h */
+  CTX_SUSPEND, /* the loop's way to wait in its own coroutines, or nil, */
+  CTX_TAKE, /* and to take what an async body yields, or nil: async.h */
   CTX_PUMP, /* runs the loop until a promise has settled */
   CTX_HANDLER, /* the message handler, also an upvalue: see trace.h */
   CTX_BODY_HANDLER, /* that of the bodies of async calls */
@@ -185,6 +217,20 @@ enum {
 /* [-0, +0, -] */
 static inline Context *cp_context (lua_State *L) {
   return (Context *)lua_touserdata(L, CONTEXT);
+}
+
+
+/*
+** Code of the user's is called inside a function of the library, and has
+** returned.  A coroutine that such code closes never returns, so only the main
+** thread is counted, which can't be closed: see cp_inside for the others.
+*/
+static inline void cp_enter (const lua_State *L, Context *ctx) {
+  ctx->busy += L == ctx->main;
+}
+
+static inline void cp_leave (const lua_State *L, Context *ctx) {
+  ctx->busy -= L == ctx->main;
 }
 
 #endif

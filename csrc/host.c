@@ -77,14 +77,14 @@ static void call_hook (lua_State *L, int reason, int promise, Head head) {
   else
     lua_pushnil(L);
   lua_pushvalue(L, reason + 1);
-  ctx->busy++;
+  cp_enter(L, ctx);
   if (lua_pcall(L, 3, 0, hook) != LUA_OK) {
     cp_trace_take(L, ctx);
     /* stack: ...; handler; its error; the traceback of that */
     print_report(L, reason, head);
     print_report(L, hook + 1, HEAD_HOOK);
   }
-  ctx->busy--;
+  cp_leave(L, ctx);
   lua_settop(L, hook - 1);
 }
 
@@ -191,6 +191,37 @@ int cp_setLibraries (lua_State *L) {
 }
 
 
+/* (hook, guard): the coroutine may be closed by the hook. */
+static int call_guarded (lua_State *L) {
+  lua_toclose(L, 2);
+  lua_pushvalue(L, 1);
+  lua_call(L, 0, 1);
+  lua_closeslot(L, 2);
+  return 1;
+}
+
+
+/* The hook has not returned, so far: it is asked again. */
+int cp_host_close_wake (lua_State *L) {
+  Context *ctx = cp_context(L);
+  ctx->draining = ctx->outer_draining;
+  ctx->woken = 0;
+  ctx->edge = 1;
+  return 0;
+}
+
+
+/* Call the loop's hook, on the top. [-1, +1, -] */
+static int call_wake (lua_State *L, const Context *ctx) {
+  if (L == ctx->main)
+    return lua_pcall(L, 0, 1, 0);
+  lua_pushcfunction(L, call_guarded);
+  lua_insert(L, -2);
+  lua_getiuservalue(L, CONTEXT, CTX_WAKE_GUARD);
+  return lua_pcall(L, 2, 1, 0);
+}
+
+
 /*
 ** A hook that raises is asked again at the next entry, and reported once
 ** until it succeeds.  One that returns false (there is no loop) is asked
@@ -198,7 +229,6 @@ int cp_setLibraries (lua_State *L) {
 */
 void cp_host_call_loop (lua_State *L) {
   Context *ctx = cp_context(L);
-  unsigned char draining = ctx->draining;
   int status;
   ctx->edge = 0;
   if (ctx->loopless && !has_loop_appeared(L))
@@ -207,8 +237,10 @@ void cp_host_call_loop (lua_State *L) {
     lua_pop(L, 1);
     return;
   }
+  ctx->outer_draining = ctx->draining;
   ctx->draining = ctx->woken = 1;
-  status = lua_pcall(L, 0, 1, 0);
+  status = call_wake(L, ctx);
+  ctx->draining = ctx->outer_draining;
   ctx->woken = (unsigned char)(status == LUA_OK && lua_toboolean(L, -1));
   ctx->edge = (unsigned char)(status != LUA_OK);
   ctx->loopless = (unsigned char)(status == LUA_OK && !ctx->woken);
@@ -220,7 +252,6 @@ void cp_host_call_loop (lua_State *L) {
     lua_pushnil(L);
     cp_host_report(L, 0);
   }
-  ctx->draining = draining;
   lua_pop(L, 1);
 }
 

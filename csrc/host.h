@@ -12,6 +12,9 @@
 /* Call the loop's hook. Only through cp_host_wake. [-0, +0, -] */
 void cp_host_call_loop (lua_State *L);
 
+/* __close of what guards a call of the hook on a coroutine */
+int cp_host_close_wake (lua_State *L);
+
 /* Tell the loop that something was queued, if something was. Every function
    that may queue ends with it, after its last change. [-0, +0, -] */
 static inline void cp_host_wake (lua_State *L, const Context *ctx) {

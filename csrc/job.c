@@ -11,11 +11,13 @@
 #include "job.h"
 
 #include "args.h"
+#include "async.h"
 #include "debug.h"
 #include "host.h"
 #include "line.h"
 #include "resolve.h"
 #include "trace.h"
+#include "wait.h"
 #include "watch.h"
 
 
@@ -35,6 +37,14 @@ static void suspend_batch (lua_State *L) {
 }
 
 
+/* The same, in case that the reaction before the one on the top doesn't
+   return: see 'guard'. */
+static void keep_batch (lua_State *L) {
+  cp_node_set(L, CONTEXT, CTX_REST, AT_NEXT);
+  cp_node_set(L, CONTEXT, CTX_REST_SOURCE, AT_SOURCE);
+}
+
+
 static void resume_batch (lua_State *L) {
   lua_getiuservalue(L, CONTEXT, CTX_REST_SOURCE);
   lua_getiuservalue(L, CONTEXT, CTX_REST);
@@ -47,6 +57,8 @@ static void resume_batch (lua_State *L) {
    promise has become the batch. */
 static int run (lua_State *L, Context *ctx, Promise *node) {
   cp_assert(node->state == STATE_PENDING);
+  if (ctx->guarded)
+    cp_node_set(L, CONTEXT, CTX_RUNNING, AT_NODE);
   if (node->kind < KIND_START) /* a call keeps something else there */
     cp_node_clear(L, AT_NODE, SLOT_SOURCE);
   cp_trace_clear(L, ctx);
@@ -92,6 +104,8 @@ static void run_reaction (lua_State *L, Context *ctx) {
   if (--ctx->batch > 0) {
     lua_getiuservalue(L, AT_NODE, SLOT_LINK);
     cp_node_clear(L, AT_NODE, SLOT_LINK);
+    if (ctx->guarded)
+      keep_batch(L);
   }
   else
     lua_pushnil(L);
@@ -172,16 +186,47 @@ static lua_Integer check_max (lua_State *L) {
 }
 
 
+/*
+** A job may close the coroutine that the drain runs on: then nothing here goes
+** on.  So there a value is to be closed, CTX_GUARD, and what it needs is kept in
+** the context: the job that runs, and the rest of the batch.  The main thread
+** can't be closed, and pays nothing.
+*/
+static void guard (lua_State *L, Context *ctx) {
+  if (L == ctx->main) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_getiuservalue(L, CONTEXT, CTX_GUARD);
+  lua_toclose(L, AT_GUARD);
+  ctx->guarded = 1;
+}
+
+
+/* Forget what was kept for that. [-0, +0, -] */
+static void forget (lua_State *L, Context *ctx) {
+  ctx->guarded = 0;
+  cp_node_clear(L, CONTEXT, CTX_RUNNING);
+  if (ctx->batch == 0) {
+    cp_node_clear(L, CONTEXT, CTX_REST);
+    cp_node_clear(L, CONTEXT, CTX_REST_SOURCE);
+  }
+}
+
+
 /* Run at most 'max' jobs, and report what is left over; return how many ran.
    What belongs to the code around this call is put aside meanwhile. */
 static lua_Integer drain (lua_State *L, Context *ctx, lua_Integer max) {
-  lua_State *driven = ctx->driven;
-  Drive *drive = ctx->drive;
   lua_Integer n = 0;
   lua_settop(L, 0);
+  guard(L, ctx);
   if (!cp_trace_save(L, ctx))
     lua_pushnil(L);
   lua_pushvalue(L, HANDLER);
+  if (ctx->driven == NULL)
+    ctx->depth = 0; /* one that started may have been closed */
+  ctx->outer_driven = ctx->driven;
+  ctx->outer_drive = ctx->drive;
   ctx->driven = NULL;
   ctx->drive = NULL;
   do {
@@ -189,12 +234,61 @@ static lua_Integer drain (lua_State *L, Context *ctx, lua_Integer max) {
     if (!has_jobs(ctx))
       cp_host_report_rejections(L);
   } while (has_jobs(ctx) && n < max);
-  ctx->driven = driven;
-  ctx->drive = drive;
+  ctx->driven = ctx->outer_driven;
+  ctx->drive = ctx->outer_drive;
   if (ctx->debug)
     cp_debug_enter(L, 0);
   cp_trace_restore(L, ctx, AT_SAVED);
+  if (ctx->guarded) {
+    forget(L, ctx);
+    lua_closeslot(L, AT_GUARD);
+  }
   return n;
+}
+
+
+/* No job runs any more: tell the loop what is left. */
+static void end_drain (lua_State *L, Context *ctx) {
+  ctx->draining = 0;
+  ctx->woken = 0;
+  ctx->edge = (unsigned char)has_jobs(ctx);
+  cp_host_settle_timer(L, ctx);
+  cp_host_wake(L, ctx);
+}
+
+
+/* The job of p, at 1, has closed the coroutine that it ran on, as if by an error.
+   One that waits again, or is no promise's, needs nothing. [-0, +0, -] */
+static void end_closed_job (lua_State *L, Promise *p) {
+  int is_job =
+    p->kind == KIND_MICROTASK || cp_promise_test(L, cp_context(L), 1) != NULL;
+  if (!is_job || p->state != STATE_PENDING || p->flags & FLAG_LISTED ||
+      cp_wait_source(L, p, 1) != NULL)
+    return;
+  p->flags &= (unsigned short)~FLAGS_SHAPE;
+  cp_node_clear(L, 1, SLOT_SOURCE);
+  cp_promise_refuse(L, p, 1, CTX_CLOSED);
+  cp_promise_announce(L, p, 1);
+}
+
+
+int cp_job_close_drain (lua_State *L) {
+  Context *ctx = cp_context(L);
+  if (!ctx->guarded) /* the drain has ended */
+    return 0;
+  ctx->driven = ctx->outer_driven;
+  ctx->drive = ctx->outer_drive;
+  cp_trace_clear(L, ctx);
+  lua_settop(L, 0);
+  if (lua_getiuservalue(L, CONTEXT, CTX_RUNNING) != LUA_TNIL)
+    end_closed_job(L, cp_node_at(L, 1));
+  forget(L, ctx);
+  if (ctx->batch > 0) {
+    lua_getiuservalue(L, CONTEXT, CTX_REST_SOURCE);
+    ctx->source = cp_node_at(L, -1);
+  }
+  end_drain(L, ctx);
+  return 0;
 }
 
 
@@ -206,11 +300,7 @@ static lua_Integer drain_once (lua_State *L, Context *ctx, lua_Integer max) {
   ctx->draining = 1;
   ctx->woken = 1;
   n = drain(L, ctx, max);
-  ctx->draining = 0;
-  ctx->woken = 0;
-  ctx->edge = (unsigned char)has_jobs(ctx);
-  cp_host_settle_timer(L, ctx);
-  cp_host_wake(L, ctx);
+  end_drain(L, ctx);
   return n;
 }
 
@@ -306,8 +396,27 @@ int cp_idle (lua_State *L) {
 }
 
 
+/* Whether a function of the library has called what runs on this coroutine. (One
+   that runs on another coroutine around this is not seen.) */
+static int is_called_by_us (lua_State *L) {
+  lua_Debug ar;
+  int level;
+  for (level = 1; lua_getstack(L, level, &ar); level++) {
+    lua_CFunction f;
+    lua_getinfo(L, "f", &ar);
+    f = lua_tocfunction(L, -1);
+    lua_pop(L, 1);
+    if (f != NULL && f != cp_awaitLoop && cp_args_is_own(f))
+      return 1;
+  }
+  return 0;
+}
+
+
 int cp_inside (lua_State *L) {
   const Context *ctx = cp_context(L);
-  lua_pushboolean(L, ctx->draining || ctx->driven != NULL || ctx->busy > 0);
+  lua_pushboolean(L,
+    ctx->draining || ctx->driven != NULL || ctx->busy > 0 ||
+      (L != ctx->main && is_called_by_us(L)));
   return 1;
 }

@@ -11,6 +11,9 @@
 /* drain([max]) -> the number of jobs run */
 int cp_drain (lua_State *L);
 
+/* __close of what guards a drain on a coroutine */
+int cp_job_close_drain (lua_State *L);
+
 /* Run all jobs, in a function of C that has nothing on its stack.
    [-0, +0, -] */
 void cp_job_drain (lua_State *L, Context *ctx);

@@ -332,7 +332,8 @@ static Place *push_place (lua_State *L, int class, size_t room) {
 /* A number of things, argument 1: an integer from 'least' on, or infinity. */
 static size_t check_count (lua_State *L, lua_Number least) {
   lua_Number n;
-  lua_Integer whole = 0;
+  lua_Integer whole;
+  int is_whole;
   if (lua_type(L, 1) != LUA_TNUMBER)
     cp_args_type_error(L, 1, "number");
   n = lua_tonumber(L, 1);
@@ -343,7 +344,8 @@ static size_t check_count (lua_State *L, lua_Number least) {
       L, 1, least > 0 ? "must be at least 1" : "must not be negative");
   if (n == HUGE_VAL)
     return ENDLESS;
-  if (!lua_numbertointeger(n, &whole) || (lua_Number)whole != n)
+  whole = lua_tointegerx(L, 1, &is_whole);
+  if (!is_whole)
     cp_args_error(L, 1, "number has no integer representation");
   return (size_t)whole;
 }

@@ -130,6 +130,7 @@ const luaL_Reg cp_functions[] = {
   {"setWake", cp_setWake},
   {"setLibraries", cp_setLibraries},
   {"setBlocks", cp_setBlocks},
+  {"setScheduler", cp_setScheduler},
   {"setPump", cp_setPump},
   {"awaitLoop", cp_awaitLoop},
   {"report", cp_report},
@@ -225,7 +226,9 @@ static Context *new_context (lua_State *L) {
   keep_messages(L, idx);
   lua_getglobal(L, "next");
   ctx->lua_next = lua_tocfunction(L, -1);
-  lua_pop(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  ctx->main = lua_tothread(L, -1);
+  lua_pop(L, 2);
   return ctx;
 }
 
@@ -353,6 +356,30 @@ keep_function (lua_State *L, int context, int slot, lua_CFunction f) {
 }
 
 
+/* Push a new metatable whose '__close' is that function. */
+static void push_closing (lua_State *L, int context, lua_CFunction f) {
+  lua_newtable(L);
+  lua_pushcclosure(L, f, push_upvalues(L, context));
+  lua_setfield(L, -2, "__close");
+}
+
+
+/* What is to be closed where the library runs code of the user's on a coroutine,
+   which that may close. */
+static void keep_guards (lua_State *L, int context) {
+  lua_newuserdatauv(L, 0, 0);
+  push_closing(L, context, cp_job_close_drain);
+  lua_setmetatable(L, -2);
+  lua_setiuservalue(L, context, CTX_GUARD);
+  lua_newuserdatauv(L, 0, 0);
+  push_closing(L, context, cp_host_close_wake);
+  lua_setmetatable(L, -2);
+  lua_setiuservalue(L, context, CTX_WAKE_GUARD);
+  push_closing(L, context, cp_close_pump);
+  lua_setiuservalue(L, context, CTX_PUMP_MT);
+}
+
+
 /* (reason) -> a carrier of a cancellation for it: see cancel.h. */
 static int make_carrier (lua_State *L) {
   cp_cancellation(L);
@@ -371,10 +398,49 @@ set_carrier (lua_State *L, int context, int slot, const char *reason) {
 }
 
 
+/* Where the registry keeps the module, for those who open it again. */
+#define KEY "cpromise.core"
+
+
+/* Push the module that this Lua state has already; return 0 if it has none. It
+   may be that of another file, which is no matter if it is the same. */
+static int push_opened (lua_State *L) {
+  const char *version;
+  if (lua_getfield(L, LUA_REGISTRYINDEX, KEY) == LUA_TNIL) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  lua_getfield(L, -1, "_VERSION");
+  version = lua_tostring(L, -1);
+  if (strcmp(version, CP_VERSION) != 0)
+    luaL_error(L,
+      "%s can't be loaded beside %s, which this Lua state has already",
+      CP_VERSION,
+      version);
+  lua_pop(L, 1);
+  return 1;
+}
+
+
+/* The headers were checked by the preprocessor; but a module that was built with
+   newer ones loads in an older Lua, which crashes later. */
+static void check_release (lua_State *L) {
+  const char *release = strstr(lua_ident, LUA_VERSION ".");
+  luaL_checkversion(L);
+  if (LUA_VERSION_NUM == 504 && release != NULL &&
+      release[sizeof(LUA_VERSION)] < '4')
+    luaL_error(L,
+      "cpromise needs Lua 5.4.4 or later: this is %s",
+      lua_pushlstring(L, release, sizeof(LUA_VERSION) + 1));
+}
+
+
 int luaopen_cpromise_core (lua_State *L) {
   int context = lua_gettop(L) + 1;
   Context *ctx;
-  luaL_checkversion(L);
+  check_release(L);
+  if (push_opened(L))
+    return 1;
   ctx = new_context(L);
   lua_newtable(L);
   ctx->promise_mt = lua_topointer(L, -1);
@@ -383,6 +449,7 @@ int luaopen_cpromise_core (lua_State *L) {
   keep_function(L, context, CTX_FIRE, cp_clock_fire);
   keep_function(L, context, CTX_SYNC, cp_clock_sync);
   keep_function(L, context, CTX_EXPIRE, cp_clock_expire);
+  keep_guards(L, context);
   set_carrier(L, context, CTX_CANCELLED, NULL);
   set_carrier(L, context, CTX_UNCHOSEN, "another promise was selected");
   lua_newtable(L);
@@ -393,7 +460,11 @@ int luaopen_cpromise_core (lua_State *L) {
   lua_setfield(L, -2, "semaphore_methods");
   lua_pushcclosure(L, cp_construct, push_upvalues(L, context));
   lua_setfield(L, -2, "construct");
+  lua_newtable(L);
+  lua_setfield(L, -2, "modules");
   lua_pushliteral(L, CP_VERSION);
   lua_setfield(L, -2, "_VERSION");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, KEY);
   return 1;
 }

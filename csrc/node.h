@@ -57,7 +57,8 @@ typedef enum KindId {
                  its reason */
   KIND_SEAT, /* node: VALUE is the one that waits on it for SOURCE, or nil */
   KIND_RESUME, /* node: VALUE is a coroutine of the user's that awaits SOURCE */
-  KIND_START, /* an async call, a job: VALUE is its coroutine, not started */
+  KIND_START, /* an async call, a job: VALUE is its coroutine, not started, or
+                 made to yield by a hook */
   KIND_AWAIT, /* an async call: VALUE is its coroutine, whose frame holds what
                  it awaits. SOURCE, of both: nil, or its carrier */
   KIND_COUNT
@@ -68,7 +69,8 @@ enum {
   FLAG_HANDLED = 2, /* somebody looks at its outcome */
   FLAG_EMPTY = 4, /* fulfilled with no value at all */
   FLAG_PACKED = 8, /* VALUE is a table {[0] = how many, ...} */
-  FLAG_PLAIN = 16, /* element: SOURCE is no promise but the value itself */
+  FLAG_PLAIN = 16, /* element: SOURCE is no promise but the value itself; a
+                      coroutine of the user's: a hook has made it yield */
   FLAG_REPORTED = FLAG_PLAIN, /* rejected: that was reported */
   FLAG_CANCELLED = 32, /* asked to end: see cancel.h */
   FLAG_RESOLVED = 64, /* its first resolving functions do nothing any more */

@@ -25,7 +25,8 @@ typedef enum Outcome {
 
 /* Stack positions while a job runs. */
 enum {
-  AT_SAVED = 1, /* the errors in flight around the drain */
+  AT_GUARD = 1, /* what is to be closed if the drain runs on a coroutine */
+  AT_SAVED, /* the errors in flight around the drain */
   AT_HANDLER, /* message handler for protected calls */
   AT_SOURCE, /* settled promise that it reacts to; a lone job's SOURCE */
   AT_NODE, /* the object itself: in no list, its SOURCE cleared */

@@ -112,9 +112,9 @@ static int call_getter (lua_State *L, int n, int nresults) {
   Context *ctx = cp_context(L);
   int handler = lua_gettop(L) - n - 1;
   int status;
-  ctx->busy++;
+  cp_enter(L, ctx);
   status = lua_pcall(L, n, nresults, handler);
-  ctx->busy--;
+  cp_leave(L, ctx);
   lua_remove(L, handler);
   return status;
 }

@@ -260,10 +260,20 @@ void cp_trace_push_first (lua_State *L, int idx) {
 ** =================================================================
 */
 
+/* Whether a is nil, and b what Lua puts in its place after the message handler
+   has seen it, from 5.5 on. */
+static int is_replaced (lua_State *L, int a, int b) {
+  return LUA_VERSION_NUM >= 505 && lua_isnil(L, a) &&
+         lua_type(L, b) == LUA_TSTRING &&
+         strcmp(lua_tostring(L, b), "<no error object>") == 0;
+}
+
+
 /* Whether two reasons are the same. NaN is. */
 static int same (lua_State *L, int a, int b) {
   return lua_rawequal(L, a, b) ||
-         (!lua_rawequal(L, a, a) && !lua_rawequal(L, b, b));
+         (!lua_rawequal(L, a, a) && !lua_rawequal(L, b, b)) ||
+         is_replaced(L, a, b) || is_replaced(L, b, a);
 }
 
 

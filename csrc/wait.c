@@ -282,6 +282,8 @@ Outcome cp_run_seat (lua_State *L, Promise *node, const Promise *source) {
     return LEFT;
   cp_node_clear(L, AT_NODE, SLOT_VALUE);
   lua_replace(L, AT_NODE);
+  if (cp_context(L)->guarded)
+    cp_node_set(L, CONTEXT, CTX_RUNNING, AT_NODE);
   if (p->kind != KIND_AWAIT)
     cp_node_clear(L, AT_NODE, SLOT_SOURCE);
   else if (!cp_wait_dead_thread(L, AT_NODE)) {

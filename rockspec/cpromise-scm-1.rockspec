@@ -13,7 +13,7 @@ combinators. The order of events is exactly ECMAScript's.]],
 }
 supported_platforms = {"unix"}
 dependencies = {
-  "lua >= 5.4",
+  "lua >= 5.4, < 5.6",
 }
 build = {
   type = "builtin",
@@ -49,12 +49,16 @@ build = {
     ["cpromise.as_completed"] = "lua/cpromise/as_completed.lua",
     ["cpromise.check"] = "lua/cpromise/check.lua",
     ["cpromise.debug"] = "lua/cpromise/debug.lua",
+    ["cpromise.foreign"] = "lua/cpromise/foreign.lua",
     ["cpromise.graph"] = "lua/cpromise/graph.lua",
     ["cpromise.group"] = "lua/cpromise/group.lua",
     ["cpromise.iterable"] = "lua/cpromise/iterable.lua",
     ["cpromise.left"] = "lua/cpromise/left.lua",
     ["cpromise.loop"] = "lua/cpromise/loop.lua",
+    ["cpromise.loop.cqueues"] = "lua/cpromise/loop/cqueues.lua",
+    ["cpromise.loop.frame"] = "lua/cpromise/loop/frame.lua",
     ["cpromise.loop.luv"] = "lua/cpromise/loop/luv.lua",
+    ["cpromise.loop.timers"] = "lua/cpromise/loop/timers.lua",
     ["cpromise.loop.virtual"] = "lua/cpromise/loop/virtual.lua",
     ["cpromise.main"] = "lua/cpromise/main.lua",
     ["cpromise.map"] = "lua/cpromise/map.lua",

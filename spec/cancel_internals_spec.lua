@@ -52,11 +52,12 @@ local function apart(code)
   local state <close> = alloc.open()
   assert(state:run([[
     local Promise = require "cpromise"
+    local helper = require "spec.helper"
     local function pass(...) return ... end
     local function due(f)
       collectgarbage "stop"
       setmetatable({}, {__gc = f})
-      collectgarbage("incremental", 1, 1000, 1)
+      helper.incremental(1, 1000, 1)
       collectgarbage "restart"
     end
     local function litter(n)
@@ -64,7 +65,7 @@ local function apart(code)
     end
     local function collect()
       collectgarbage()
-      collectgarbage("incremental", 200, 100, 13)
+      helper.incremental(200, 100, 13)
     end
   ]] .. code))
 end

@@ -122,9 +122,10 @@ describe("p:next", function()
       assert.same({"rejected", reason, n = 2}, outcome_of_rejected(p))
     end)
 
-    it("rejects with nil if it raises nil", function()
+    it("rejects with what Lua makes of nil if it raises that", function()
       local p = Promise.resolve(1):next(function() error(nil) end)
-      assert.same({"rejected", nil, n = 2}, outcome_of_rejected(p))
+      assert.same({"rejected", helper.thrown(nil), n = 2},
+        outcome_of_rejected(p))
     end)
 
     it("keeps the position that 'error' adds", function()

@@ -530,8 +530,8 @@ describe("a cancelled receive", function()
         helper.after_jobs(math.random(0, 20), function() task:cancel() end)
       end
       Promise.run()
-      for v in receive_all(channel):gmatch "%d+" do
-        v = math.tointeger(v)
+      for digits in receive_all(channel):gmatch "%d+" do
+        local v = math.tointeger(digits)
         seen[v] = (seen[v] or 0) + 1
       end
       Promise.setLoop(nil)

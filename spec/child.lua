@@ -16,7 +16,8 @@ local function run(program, ...)
   file:close()
   local words = {interpreter, name, ...}
   for i, word in ipairs(words) do words[i] = child.quote(word) end
-  local pipe = assert(io.popen(table.concat(words, " ") .. " 2>&1"))
+  local command = "timeout 60 " .. table.concat(words, " ") .. " 2>&1"
+  local pipe = assert(io.popen(command))
   local text = pipe:read "a"
   local _, _, status = pipe:close()
   os.remove(name)

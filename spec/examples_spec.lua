@@ -47,11 +47,21 @@ local function promised(example)
   return table.concat(lines)
 end
 
+-- Debian has lua-http where the example looks for it, too.
+local function has_http()
+  local path = package.path .. ";/usr/share/lua/5.3/?.lua"
+  return package.searchpath("http.server", path) and
+    pcall(require, "cqueues") and os.execute "command -v curl >/dev/null"
+end
+
 for example in io.popen("find examples -name '*.lua' | sort"):lines() do
   local expected = promised(example)
   if expected ~= "" then
     describe(example, function()
       it("prints what its header says", function()
+        if example:find "http" and not has_http() then
+          return pending "there is no lua-http, or no curl"
+        end
         local text, status = run(example, {})
         if status == 77 then return pending(text) end -- what it needs lacks
         assert.equal(expected, text)

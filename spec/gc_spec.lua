@@ -618,7 +618,7 @@ describe("a finalizer", function()
   end
 
   local modes = {
-    incremental = function() collectgarbage("incremental", 1, 1000, 1) end,
+    incremental = function() helper.incremental(1, 1000, 1) end,
     generational = function() collectgarbage("generational", 1, 100) end,
   }
 
@@ -689,7 +689,7 @@ describe("a finalizer", function()
 
   after_each(function()
     collectgarbage("generational", 20, 100)
-    collectgarbage("incremental", 200, 100, 13)
+    helper.incremental(200, 100, 13)
     helper.drain()
     Promise.onUnhandledRejection(previous)
   end)
@@ -718,7 +718,7 @@ describe("a finalizer", function()
   local function due(f)
     collectgarbage "stop"
     plant(f)
-    collectgarbage("incremental", 1, 1000, 1)
+    helper.incremental(1, 1000, 1)
     collectgarbage "restart"
   end
 

@@ -29,6 +29,19 @@ function helper.collect()
   collectgarbage()
 end
 
+--- Let the collector be incremental, in those units of Lua 5.4. From 5.5 on
+--- numbers given with the name of the mode are ignored.
+function helper.incremental(pause, stepmul, stepsize)
+  if _VERSION == "Lua 5.4" then
+    collectgarbage("incremental", pause, stepmul, stepsize)
+    return
+  end
+  collectgarbage "incremental"
+  collectgarbage("param", "pause", pause)
+  collectgarbage("param", "stepmul", stepmul)
+  collectgarbage("param", "stepsize", 1 << stepsize)
+end
+
 --- Collect the unhandled rejections of a block: a list of
 --- {reason=, promise=, traceback=}.
 function helper.unhandled(block)
@@ -57,6 +70,24 @@ function helper.raised(block)
     error("raised elsewhere: " .. tostring(err), 2)
   end
   return message
+end
+
+--- What an error raised with that value is: since Lua 5.5 a string in the
+--- place of nil.
+function helper.thrown(value)
+  return select(2, pcall(error, value, 0))
+end
+
+--- Another core in this Lua state, which has one for all who require it:
+--- the registry forgets that for a moment.
+function helper.second_core()
+  local registry, loaded = debug.getregistry(), package.loaded
+  local first, required = registry["cpromise.core"], loaded["cpromise.core"]
+  registry["cpromise.core"], loaded["cpromise.core"] = nil, nil
+  local ok, second = pcall(require, "cpromise.core")
+  registry["cpromise.core"], loaded["cpromise.core"] = first, required
+  if not ok then error(second, 0) end
+  return second
 end
 
 --- Call a function in the n-th job from now on, if others queue one each.

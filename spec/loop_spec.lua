@@ -3,18 +3,9 @@
 local Promise = require "cpromise"
 local luv = require "cpromise.loop.luv"
 local virtual = require "cpromise.loop.virtual"
+local frame = require "cpromise.loop.frame"
+local has_cqueues, cqueues = pcall(require, "cpromise.loop.cqueues")
 local helper = require "spec.helper"
-
--- The loop that the documentation shows for a game.
-local function documented_loop()
-  local path = assert(package.searchpath("cpromise.loop", package.path))
-  local code = {}
-  for line in io.lines(path) do
-    code[#code + 1] = line:match "^%-%-%-    ( .*)"
-  end
-  code[#code + 1] = "return loop"
-  return assert(load(table.concat(code, "\n"), "=documented loop"))()
-end
 
 -- One of a user's own, who knows nothing but the protocol: no timer that is
 -- given back, jobs at the end of a step.
@@ -69,9 +60,13 @@ end
 local loops = {
   {name = "luv", make = function() return luv end, unit = 0.1},
   {name = "virtual", make = virtual.new, unit = 1},
-  {name = "a game's frames", make = documented_loop, unit = 1},
+  {name = "frames", make = frame.new, unit = 1},
   {name = "a user's own", make = users_loop, unit = 1},
 }
+if has_cqueues then
+  table.insert(loops, 2,
+    {name = "cqueues", make = function() return cqueues end, unit = 0.1})
+end
 
 local FAR <const> = 30 -- seconds; nothing here may wait for that long
 
@@ -545,6 +540,67 @@ for _, subject in ipairs(loops) do
         other.advance(unit)
         assert.same({"moved"}, log)
       end)
+    end)
+
+    describe("await", function()
+      it("waits on the main thread", function()
+        assert.equal("late", Promise.await(Promise.delay(unit / 20, "late")))
+        assert.is_false(loop.inside())
+      end)
+
+      it("waits in a coroutine that a timer has made", function()
+        loop.timer(0, function()
+          coroutine.wrap(function()
+            local v = Promise.await(Promise.delay(unit / 20, "late"))
+            log[#log + 1] = v
+          end)()
+        end)
+        exhaust(loop)
+        assert.same({"late"}, log)
+      end)
+
+      it("is refused on the main thread in a timer", function()
+        local message
+        loop.timer(0, function()
+          if select(2, coroutine.running()) then
+            local _
+            _, message = pcall(Promise.await, Promise.resolve())
+          else
+            message = "can't be called in a callback" -- waits as a coroutine
+          end
+        end)
+        exhaust(loop)
+        assert.matches("can't be called in a callback", message, 1, true)
+      end)
+
+      it("ends by a request while it waits", function()
+        local call = Promise.spawn(Promise.await, Promise.delay(FAR))
+        loop.timer(0, function() call:cancel "enough" end)
+        call:catch(note "told")
+        local start = loop.now()
+        exhaust(loop)
+        assert.same({"told"}, log)
+        assert.is_true(loop.now() - start < FAR / 2)
+      end)
+    end)
+
+    it("is one that another follows, and comes again", function()
+      for i = 1, 2 do
+        Promise.setLoop(virtual.new())
+        Promise.delay(1):next(note("virtual " .. i))
+        Promise.run()
+        Promise.setLoop(loop)
+        Promise.delay(unit / 20):next(note(i))
+        Promise.run()
+      end
+      assert.same({"virtual 1", 1, "virtual 2", 2}, log)
+    end)
+
+    it("takes no processor time to wait", function()
+      Promise.delay(unit / 5)
+      local start = os.clock()
+      Promise.run()
+      assert.is_true(os.clock() - start < unit / 10)
     end)
 
     describe("an error", function()

@@ -159,7 +159,7 @@ describe("code that the library runs", function()
       it("can raise nil", function()
         local state, reason = helper.outcome(run(function() error(nil) end))
         assert.equal("rejected", state)
-        assert.is_nil(reason)
+        assert.equal(helper.thrown(nil), reason)
       end)
 
       it("can use coroutines", function()

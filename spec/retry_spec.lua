@@ -381,6 +381,7 @@ describe("retry", function()
   it("says what it needs when there is no loop", function()
     local text = child.run [[
       package.preload.luv = function() error "not here" end
+      package.preload.cqueues = package.preload.luv
       local Promise = require "cpromise"
       local f = load("local Promise = ...\nPromise.retry(print)", "=prog")
       print(select(2, pcall(f, Promise)))

@@ -50,7 +50,7 @@ describe("select", function()
         assert.equal(6, got.n)
         assert.equal("fulfilled", got[1])
         assert.equal(key, got[2])
-        assert.same({1, nil, 3}, {table.unpack(got, 3)})
+        assert.same({1, nil, 3}, {table.unpack(got, 3, got.n)})
       end)
   end
 

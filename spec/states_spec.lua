@@ -182,14 +182,13 @@ describe("a Lua state that is closed while much is cancelled", function()
   end)
 end)
 
+-- As two copies of the library that don't know of each other would be.
 describe("a second core in the same Lua state", function()
   local core, other
 
   before_each(function()
     core = require "cpromise.core"
-    package.loaded["cpromise.core"] = nil
-    other = require "cpromise.core"
-    package.loaded["cpromise.core"] = core
+    other = helper.second_core()
   end)
 
   --- Run the jobs of both until none is left.

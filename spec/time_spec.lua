@@ -116,6 +116,7 @@ describe("delay", function()
   it("says what it needs when there is no loop", function()
     local text, status = child.run [[
       package.preload.luv = function() error "not here" end
+      package.preload.cqueues = package.preload.luv
       local Promise = require "cpromise"
       local f = load("local Promise = ...\nPromise.delay(1)", "=prog")
       print(select(2, pcall(f, Promise)))
@@ -154,6 +155,7 @@ describe("delay", function()
   it("finds a loop that is set after a failure", function()
     local text = child.run [[
       package.preload.luv = function() error "not here" end
+      package.preload.cqueues = package.preload.luv
       local Promise = require "cpromise"
       pcall(Promise.delay, 1)
       Promise.setLoop(require "cpromise.loop.virtual")
@@ -410,10 +412,11 @@ describe("timeout", function()
   it("raises without a loop", function()
     local text = child.run [[
       package.preload.luv = function() error "not here" end
+      package.preload.cqueues = package.preload.luv
       local Promise = require "cpromise"
       print(pcall(function() Promise.resolve():timeout(1) end))
     ]]
-    assert.matches(":3: timeout needs an event loop: install luv", text)
+    assert.matches(":4: timeout needs an event loop: install luv", text)
   end)
 end)
 

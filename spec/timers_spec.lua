@@ -239,8 +239,8 @@ describe("timers", function()
     function()
       local seen = {}
       for _, jobs in ipairs {"Promise.drain()", ""} do
-        for litter = 0, 30 do
-          for first = 1, 10 do
+        for litter = 0, 20 do
+          for first = 1, 20 do
             local state <close> = alloc.open()
             assert(state:run(([[
               local Promise = require "cpromise"

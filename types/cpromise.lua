@@ -57,6 +57,25 @@ local promise = {}
 ---@field inside fun(): boolean  whether one of the loop's callbacks is running
 ---@field poll? fun()  run the loop once, without waiting
 ---@field interrupt? fun(fn: fun()): fun()  call `fn` on each Ctrl-C; returns a function that ends that
+---@field own? fun(): boolean  whether the running coroutine is one that the loop resumes; with it go `suspend` and `take`
+---@field suspend? fun(start: fun(wake: fun()))  wait in such a one: call `start(wake)`, and return when `wake()` has been called
+---@field take? fun(resume: fun(...), ...): boolean  an async function has yielded these values; if they are for the loop, call `resume(...)` later with what it gets for them, and return true
+
+--- What `require "cpromise.loop.virtual"` returns: a clock for tests, which
+--- moves only when it is told to.
+---@class cpromise.VirtualLoop: cpromise.Loop
+---@field advance fun(seconds: number)  let time pass: fire what falls due, and run the jobs in between
+---@field new fun(): cpromise.VirtualLoop  another one, of the module alone
+
+--- What `require "cpromise.loop.frame"` returns: for games and other hosts
+--- that call once in each frame.
+---@class cpromise.FrameLoop: cpromise.Loop
+---@field frame fun(seconds: number)  so many seconds have passed since the last frame: run what waits and what has fallen due. Raises in a frame
+---@field new fun(): cpromise.FrameLoop  another one, of the module alone
+
+--- What `require "cpromise.loop.cqueues"` returns.
+---@class cpromise.CqueuesLoop: cpromise.Loop
+---@field queue userdata  the controller that it runs on; set it before the first use
 
 
 -- Construction ---------------------------------------------------------------
@@ -97,6 +116,23 @@ function Promise.fulfill(...) end
 ---@param reason any
 ---@return Promise
 function Promise.reject(reason) end
+
+--- A promise that follows one of another library, whose method has that name:
+---
+---     Promise.from(request, "andThen"):next(print)
+---
+--- The method is called in a job, with a function for its values and one for
+--- the reason; only the first call of either counts. An error that it raises
+--- rejects, unless it has called one before. A callable in place of the name
+--- is called with the object and those two.
+---
+--- Without `method`: a promise of this library as it is, else by `next`.
+--- Raises if the object has no such method.
+---@param object any
+---@param method? string|fun(object: any, resolve: fun(...), reject: fun(reason))
+---@return Promise
+---@nodiscard
+function Promise.from(object, method) end
 
 --- A promise and the functions that settle it (27.2.4.8), and the one that adds
 --- hooks for `cancel`, as four results.
@@ -145,6 +181,13 @@ promise["then"] = promise.next
 ---@param onRejected? fun(reason: any): ...
 ---@return Promise
 function promise:catch(onRejected) end
+
+--- A table with `next`, `andThen`, `catch` and `finally`, which stands for the
+--- promise in libraries that take only tables for promises. These methods
+--- return such tables, too.
+---@return table
+---@nodiscard
+function promise:totable() end
 
 --- Call `onFinally()` on either outcome (27.2.5.3), which then passes through,
 --- after what the handler returned, if that is a promise or thenable. An error

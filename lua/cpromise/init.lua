@@ -1,10 +1,23 @@
 --- Promises with the semantics of ECMAScript. The functions are described in
 --- types/cpromise.lua, and the semantics in docs/semantics.md.
 
+local core = require "cpromise.core"
+
+local VERSION <const> = "cpromise scm"
+if core._VERSION ~= VERSION then
+  error(("the Lua files of %s don't fit the core of %s: one of them is " ..
+    "left from another installation"):format(VERSION, core._VERSION), 0)
+end
+
+-- A Lua state has one core, and one of each of these modules, even if it
+-- forgets them and requires them again, as reloaders do: what waits in one
+-- must not be lost on the other.
+if core.modules.cpromise then return core.modules.cpromise end
+
 local asCompleted = require "cpromise.as_completed"
 local check = require "cpromise.check"
-local core = require "cpromise.core"
 local debug_mode = require "cpromise.debug"
+local foreign = require "cpromise.foreign"
 local left = require "cpromise.left"
 local loop = require "cpromise.loop"
 local main = require "cpromise.main"
@@ -30,6 +43,7 @@ local Promise = {
   resolve = core.resolve,
   fulfill = core.fulfill,
   reject = core.reject,
+  from = foreign.from,
   withResolvers = core.withResolvers,
   try = core.try,
   is = core.is,
@@ -86,8 +100,10 @@ local Promise = {
 core.setModule(Promise)
 check.module = Promise
 
-return setmetatable(Promise, {
+core.modules.cpromise = setmetatable(Promise, {
   __name = "cpromise",
   __call = core.construct,
   sentinel = setmetatable({}, {__gc = left.report}),
 })
+
+return Promise

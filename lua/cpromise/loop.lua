@@ -26,67 +26,75 @@
 ---   called when a run ends because its promise has settled, though the loop
 ---   may have work left: so handles that are being closed get closed.
 ---
+--- A loop that resumes coroutines itself has these, too:
+---
+--- * `own()`: whether the running coroutine is such a one.
+--- * `suspend(start)`: called in such a one: call `start(wake)`, and wait, as
+---   coroutines of the loop do, till `wake()` has been called.
+--- * `take(resume, ...)`: an async function has yielded these values. If they
+---   are meant for the loop, do what it would do in a coroutine of its own,
+---   call `resume(...)` later with what the function is to get for them, and
+---   return true. If not, return false.
+---
 --- All delays and timeouts together have one timer of the loop, set for the
 --- first that is due. (While it is replaced there are two, for a moment.) So
 --- a loop needs no good order of its own for thousands of timers. Nor does it
 --- matter if it calls `fn` too early: the core looks at `now()`, and asks for
 --- another timer. Between what is due the core itself runs the jobs.
 ---
---- For a game, say, that draws sixty frames a second and calls `frame` in
---- each with the seconds since the last one, this is a whole loop:
----
----     local loop, timers, pending = {}, {}, nil
----     local time, running = 0, false
----     function loop.wake(drain) pending = drain end
----     function loop.now() return time end
----     function loop.timer(seconds, fn, background)
----       local t = {at = time + seconds, fn = fn, background = background}
----       local i = #timers
----       while i > 0 and timers[i].at > t.at do i = i - 1 end
----       table.insert(timers, i + 1, t)
----       return t
----     end
----     function loop.cancel(t)
----       for i = #timers, 1, -1 do
----         if timers[i] == t then table.remove(timers, i) end
----       end
----     end
----     function loop.inside() return running end
----     local function frame(seconds)
----       time, running = time + seconds, true
----       while timers[1] and timers[1].at <= time do
----         require "cpromise.loop".call(table.remove(timers, 1).fn)
----       end
----       if pending then local drain = pending; pending = nil; drain() end
----       running = false
----     end
----     function loop.step()
----       frame(1 / 60)
----       for _, t in ipairs(timers) do
----         if not t.background then return true end
----       end
----       return pending ~= nil
----     end
+--- `cpromise.loop.frame` is a short one to begin with.
 
 local check = require "cpromise.check"
 local core = require "cpromise.core"
 local see = require "cpromise.see"
 
+if core.modules.loop then return core.modules.loop end -- see init.lua
+
 local loop = {}
 
+local optional = {"poll", "own", "suspend", "take"}
 local functions = {"wake", "step", "now", "timer", "cancel", "inside"}
 
 -- Libraries that bring a loop, and the module that makes it one of ours.
 local known = {
   {library = "luv", module = "cpromise.loop.luv"},
+  {library = "cqueues", module = "cpromise.loop.cqueues"},
 }
 
 local chosen -- by the program
 local found -- by ourselves
 
+-- How `await` waits in a coroutine that is no async call's: true if it has
+-- waited. Coroutines of cqueues can't wait if another loop is used.
+local function suspend(current, promise)
+  if current.own and current.own() then
+    current.suspend(function(wake)
+      if core.is(promise) then promise:next(wake, wake)
+      else core.queueMicrotask(wake) end
+    end)
+    return true
+  end
+  local cqueues = package.loaded.cqueues
+  if cqueues and not current.own and select(2, cqueues.running()) then
+    error("can't await in a thread of cqueues while promises use another " ..
+      "loop: call Promise.setLoop(require \"cpromise.loop.cqueues\")", 0)
+  end
+  return false
+end
+
+local function set_scheduler(current)
+  if current and (current.own or package.loaded.cqueues) then
+    core.setScheduler(function(promise) return suspend(current, promise) end,
+      current.take)
+  else
+    core.setScheduler()
+  end
+end
+
 -- Delays and timeouts go by the clock of this loop.
 local function use(current)
   core.setClock(current)
+  set_scheduler(current)
   return current
 end
 
@@ -151,8 +159,17 @@ function loop.set(new)
       check.fail(1, "setLoop", ("a loop has a function '%s'"):format(name))
     end
   end
+  for _, name in ipairs(new and optional or {}) do
+    if new[name] ~= nil and not check.callable(new[name]) then
+      check.fail(1, "setLoop", ("a loop's '%s' is a function"):format(name))
+    end
+  end
+  if new and new.own and not (new.suspend and new.take) then
+    check.fail(1, "setLoop", "a loop with a function 'own' has functions " ..
+      "'suspend' and 'take'")
+  end
   chosen, found = new, nil
-  if new then use(new) else core.setClock() end
+  use(new)
   core.setWake(loop.wake)
 end
 
@@ -186,11 +203,21 @@ function loop.refusal(what, current)
   end
 end
 
+-- A loop that has coroutines of its own runs the jobs in these: there they
+-- can wait for it. It may not have been there when they were queued.
+local function run_jobs(current)
+  if not (current and current.own) then
+    core.drain()
+  elseif not core.idle() then
+    current.wake(core.drain)
+  end
+end
+
 -- Run jobs and the loop until `done()`, or until nothing is left to do.
 -- Returns why it ended before that, if it was stopped.
 local function run_until(current, done)
   repeat
-    core.drain()
+    run_jobs(current)
     if done() then
       if current and current.poll then current.poll() end
       return
@@ -221,6 +248,14 @@ function loop.pump(promise)
   return see.why_pending(promise)
 end
 
+-- Start the async call that is run: where jobs run, if that is not here.
+local function start(current, ...)
+  if not (current and current.own) then return core.spawn(...) end
+  local promise, resolve = core.withResolvers()
+  core.queueMicrotask(function(...) resolve(core.spawn(...)) end, ...)
+  return promise
+end
+
 --- Run jobs and the loop until nothing is left to do; or, given a function,
 --- until the async call of it has settled.
 function loop.run(...)
@@ -232,7 +267,7 @@ function loop.run(...)
   local current = loop.load()
   local why = loop.refusal("Promise.run", current)
   if why then check.blame(why) end
-  if given then return core.awaitLoop(core.spawn(...)) end
+  if given then return core.awaitLoop(start(current, ...)) end
   run_until(current, never)
 end
 
@@ -248,4 +283,5 @@ core.setLoader(loop.load)
 core.setPump(loop.pump)
 core.setWake(loop.wake)
 
+core.modules.loop = loop
 return loop

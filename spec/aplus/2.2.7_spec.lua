@@ -46,7 +46,7 @@ aplus.clause("2.2.7 'next' returns a promise", function()
             local derived =
               state.register(promise, function() error(reason, 0) end)
             settle()
-            aplus.rejects(derived, reason)
+            aplus.rejects(derived, aplus.thrown(reason))
           end)
       end)
     end

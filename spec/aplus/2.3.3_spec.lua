@@ -104,7 +104,9 @@ aplus.clause("2.3.3 a promise that is resolved with an object x", function()
             error(reason, 0)
           end})
         end,
-        function(promise) aplus.rejects(promise, reason) end)
+        function(promise)
+          aplus.rejects(promise, aplus.thrown(reason))
+        end)
     end)
 
     aplus.each_resolved("is fulfilled if x is a userdata",
@@ -332,7 +334,9 @@ aplus.clause("2.3.3 a promise that is resolved with an object x", function()
           function()
             return {next = function() error(reason, 0) end}
           end,
-          function(promise) aplus.rejects(promise, reason) end)
+          function(promise)
+            aplus.rejects(promise, aplus.thrown(reason))
+          end)
       end)
 
       for _, call in ipairs {"resolve again", "reject again"} do

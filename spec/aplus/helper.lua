@@ -10,6 +10,7 @@
 local Promise = require "cpromise"
 local assert = require "luassert"
 local busted = require "busted"
+local helper = require "spec.helper"
 
 local aplus = {}
 
@@ -58,18 +59,13 @@ end
 -- A second copy of the core: its promises are foreign userdata here.
 local foreign
 
-local function load_foreign()
-  local own = package.loaded["cpromise.core"]
-  package.loaded["cpromise.core"] = nil
-  foreign = require "cpromise.core"
-  package.loaded["cpromise.core"] = own
-end
-
 --- A userdata that is none of this library's, with this metatable.
 function aplus.userdata(metatable)
-  if not foreign then load_foreign() end
+  foreign = foreign or helper.second_core()
   return debug.setmetatable(foreign.resolve(), metatable)
 end
+
+aplus.thrown = helper.thrown
 
 --- Assert that two values are the same one, NaN included.
 function aplus.same(expected, actual)

@@ -17,6 +17,13 @@
 #include <lua.h>
 #include <lualib.h>
 
+/* From 5.5 on a state is given the seed of its hashes: here always the same. */
+#if LUA_VERSION_NUM >= 505
+#define new_state(allocate, ud) lua_newstate(allocate, ud, 1)
+#else
+#define new_state(allocate, ud) lua_newstate(allocate, ud)
+#endif
+
 int LLVMFuzzerInitialize (int *argc, char ***argv);
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 int luaopen_cpromise_core (lua_State *L);
@@ -194,7 +201,7 @@ static int prepare (lua_State *L) {
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
   Input in = {data, size, 0, 0, 0, 0, 0};
-  lua_State *L = lua_newstate(allocate, &in);
+  lua_State *L = new_state(allocate, &in);
   lua_pushcfunction(L, prepare);
   if (lua_pcall(L, 0, 2, 0) != LUA_OK)
     fail(lua_tostring(L, -1));

@@ -11,19 +11,20 @@ local function try(code)
   local state <close> = alloc.open()
   assert(state:run([[
     local Promise = require "cpromise"
+    local helper = require "spec.helper"
     Promise.onUnhandledRejection(function() end)
 
     -- Call `f` from a finalizer as soon as anything is allocated.
     local function due(f)
       collectgarbage "stop"
       setmetatable({}, {__gc = f})
-      collectgarbage("incremental", 1, 1000, 1)
+      helper.incremental(1, 1000, 1)
       collectgarbage "restart"
     end
 
     local function collect()
       collectgarbage()
-      collectgarbage("incremental", 200, 100, 13)
+      helper.incremental(200, 100, 13)
     end
 
     local function rounds(round)

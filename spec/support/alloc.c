@@ -33,6 +33,13 @@ int luaopen_support_alloc (lua_State *L);
 
 #define TYPE "support.alloc"
 
+/* From 5.5 on a state is given the seed of its hashes: here always the same. */
+#if LUA_VERSION_NUM >= 505
+#define new_state(allocate, ud) lua_newstate(allocate, ud, 1)
+#else
+#define new_state(allocate, ud) lua_newstate(allocate, ud)
+#endif
+
 /* As a pointer it leads nowhere, as a length it is huge. */
 #define POISON 0xA5
 
@@ -147,7 +154,7 @@ static int alloc_open (lua_State *L) {
   lua_getfield(L, -2, "cpath");
   paths.lua = luaL_checkstring(L, -2);
   paths.c = luaL_checkstring(L, -1);
-  s->L = lua_newstate(allocate, s);
+  s->L = new_state(allocate, s);
   if (s->L == NULL)
     return luaL_error(L, "not enough memory");
   lua_pushcfunction(s->L, prepare);

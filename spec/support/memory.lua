@@ -237,6 +237,8 @@ local function prepare()
       keep(Promise.resolve {next = error})
       keep(Promise.resolve(setmetatable({}, {__index = error})))
       trial.adopted = keep(Promise.resolve(trial.foreign()))
+      keep(Promise.from({call = function(_, f) f(1) end}, "call"))
+      keep(Promise.resolve(Promise.resolve(1):totable()))
     end,
     function()
       for _, name in ipairs {"all", "allSettled", "any", "race"} do

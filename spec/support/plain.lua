@@ -173,9 +173,10 @@ local function run_block(described)
   step(described, run_hooks, described.teardown)
 end
 
---- Each file gets modules of its own, as under busted.
+--- Each file gets modules of its own, and a core, as under busted.
 local function run_file(name)
   local loaded = {}
+  debug.getregistry()["cpromise.core"] = nil
   for module in pairs(package.loaded) do loaded[module] = true end
   package.loaded.busted, package.loaded.luassert = spec, spec.assert
   local described

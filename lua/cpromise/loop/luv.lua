@@ -9,7 +9,10 @@
 --- job; an idle handle that is never stopped would keep a core busy.)
 
 local call = require "cpromise.loop".call
+local core = require "cpromise.core"
 local uv = require "luv"
+
+if core.modules.luv then return core.modules.luv end -- see init.lua
 
 local luv = {}
 
@@ -157,4 +160,5 @@ function luv.inside()
   return uv.loop_mode() ~= nil
 end
 
+core.modules.luv = luv
 return luv

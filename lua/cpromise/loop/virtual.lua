@@ -3,37 +3,10 @@
 
 local call = require "cpromise.loop".call
 local check = require "cpromise.check"
+local core = require "cpromise.core"
+local new_timers = require "cpromise.loop.timers"
 
-local function earlier(a, b)
-  if a.time ~= b.time then return a.time < b.time end
-  return a.serial < b.serial
-end
-
--- A binary heap of timers: heap[1] is the next one.
-local function push(heap, timer)
-  local i = #heap + 1
-  while i > 1 and earlier(timer, heap[i // 2]) do
-    heap[i] = heap[i // 2]
-    i = i // 2
-  end
-  heap[i] = timer
-end
-
-local function pop(heap)
-  local first, last = heap[1], table.remove(heap)
-  local n, i = #heap, 1
-  if n == 0 then return first end
-  while 2 * i <= n do
-    local child = 2 * i
-    if child < n and earlier(heap[child + 1], heap[child]) then
-      child = child + 1
-    end
-    if not earlier(heap[child], last) then break end
-    heap[i], i = heap[child], child
-  end
-  heap[i] = last
-  return first
-end
+if core.modules.virtual then return core.modules.virtual end -- see init.lua
 
 -- Let the next few calls inside one another need no memory.
 local function make_room(depth)
@@ -42,9 +15,8 @@ end
 
 local function new()
   local virtual = {}
-  local time, serial = 0, 0
-  local timers = {}
-  local alive = 0 -- of them, those that are not in the background
+  local time = 0
+  local timers = new_timers()
   local pending -- the drain that was asked for
   local running = false
 
@@ -56,27 +28,16 @@ local function new()
     if drain then drain() end
   end
 
-  -- The next timer that will fire: cancelled ones have no function.
-  local function next_timer()
-    while timers[1] and not timers[1].fn do pop(timers) end
-    return timers[1]
-  end
-
-  -- Take a timer's function: it won't fire any more.
-  local function take(timer)
-    local fn = timer.fn
-    timer.fn = nil
-    if fn and not timer.background then alive = alive - 1 end
-    return fn
-  end
-
   local function fire()
     make_room(8)
-    local timer = pop(timers)
+    local timer = timers:first()
     time = timer.time
     local nested = running -- time may be told to move by a timer
+    local _ <close> = setmetatable({}, {__close = function()
+      running = nested -- even if the timer has closed this coroutine
+    end})
     running = true
-    call(take(timer))
+    call(timers:take(timer))
     running = nested
     run_jobs()
   end
@@ -90,18 +51,11 @@ local function new()
   end
 
   function virtual.timer(seconds, fn, background)
-    serial = serial + 1
-    local timer = {
-      time = time + seconds, serial = serial,
-      fn = fn, background = background,
-    }
-    push(timers, timer)
-    if not background then alive = alive + 1 end
-    return timer
+    return timers:start(time + seconds, fn, background)
   end
 
   function virtual.cancel(timer)
-    take(timer)
+    timers:take(timer)
   end
 
   function virtual.inside()
@@ -111,8 +65,8 @@ local function new()
   --- Jump to the next timer.
   function virtual.step()
     run_jobs()
-    if alive > 0 and next_timer() then fire() end
-    return pending ~= nil or alive > 0
+    if timers.alive > 0 then fire() end
+    return pending ~= nil or timers.alive > 0
   end
 
   --- Let time pass: what falls due fires in order of time, and jobs run
@@ -123,10 +77,10 @@ local function new()
     if why then check.fail(1, "advance", why) end
     local goal = time + seconds
     run_jobs()
-    local timer = next_timer()
+    local timer = timers:first()
     while timer and timer.time <= goal do
       fire()
-      timer = next_timer()
+      timer = timers:first()
     end
     time = math.max(time, goal)
   end
@@ -136,4 +90,5 @@ end
 
 local default = new()
 default.new = new
+core.modules.virtual = default
 return default

@@ -1,0 +1,167 @@
+--- Promises on a controller of cqueues: what no other loop has.
+
+local Promise = require "cpromise"
+local helper = require "spec.helper"
+
+local has_cqueues, cqueues = pcall(require, "cqueues")
+
+describe("on cqueues", function()
+  if not has_cqueues then
+    pending "there is no cqueues"
+    return
+  end
+
+  local condition = require "cqueues.condition"
+  local loop = require "cpromise.loop.cqueues"
+  local virtual = require "cpromise.loop.virtual"
+  local await = Promise.await
+  local log
+
+  local function note(what) log[#log + 1] = what end
+
+  before_each(function()
+    helper.drain()
+    log = {}
+    loop.queue = cqueues.new()
+    Promise.setLoop(loop)
+  end)
+
+  after_each(function()
+    Promise.run()
+    Promise.setLoop(nil)
+  end)
+
+  it("a thread can await", function()
+    loop.queue:wrap(function()
+      local v = await(Promise.delay(0.02, "late"))
+      note(v)
+      note(await(1))
+      note(select(2, Promise.pawait(Promise.reject "no")))
+      note(select(2, pcall(await, Promise.reject "raised")))
+    end)
+    Promise.run()
+    assert.same({"late", 1, "no", "raised"}, log)
+  end)
+
+  it("a thread of another controller can await", function()
+    local other = cqueues.new()
+    other:wrap(function()
+      local v = await(Promise.delay(0.02, "late"))
+      note(v)
+    end)
+    loop.queue:wrap(function() assert(other:loop()) end)
+    Promise.run()
+    assert.same({"late"}, log)
+  end)
+
+  it("a thread can still call cqueues after it awaited", function()
+    loop.queue:wrap(function()
+      await(Promise.delay(0.01))
+      cqueues.sleep(0.01)
+      await(1)
+      cqueues.sleep(0.01)
+      note "end"
+    end)
+    Promise.run()
+    assert.same({"end"}, log)
+  end)
+
+  it("the controller can be run by the program", function()
+    loop.queue:wrap(function()
+      note(await(Promise.delay(0.01, "late")))
+    end)
+    assert(loop.queue:loop())
+    assert.same({"late"}, log)
+  end)
+
+  it("async functions can sleep at the same time", function()
+    local start = cqueues.monotime()
+    Promise.run(function()
+      local function sleep(seconds)
+        cqueues.sleep(seconds)
+        note(seconds)
+      end
+      await(Promise.all {
+        Promise.spawn(sleep, 0.15), Promise.spawn(sleep, 0.05),
+        Promise.spawn(sleep, 0.1),
+      })
+    end)
+    assert.same({0.05, 0.1, 0.15}, log)
+    assert.is_true(cqueues.monotime() - start < 0.25)
+  end)
+
+  it("an async function is given what is ready", function()
+    local cond = condition.new()
+    Promise.run(function()
+      Promise.delay(0.01):next(function() cond:signal() end)
+      note(cqueues.poll(cond, 5) == cond)
+      note((cqueues.poll(cond, 0.01)))
+    end)
+    assert.same({true, 0.01}, log)
+  end)
+
+  it("an async function can wait for a condition", function()
+    local cond = condition.new()
+    Promise.run(function()
+      await(Promise.resolve()) -- from here on it runs in the controller
+      Promise.delay(0.01):next(function() cond:signal() end)
+      note(cond:wait())
+    end)
+    assert.same({true}, log)
+  end)
+
+  it("an async function that yields anything else is refused", function()
+    local p = Promise.spawn(function() coroutine.yield "mine" end)
+    p:catch(function() end)
+    Promise.run()
+    local state, reason = p:status()
+    assert.equal("rejected", state)
+    assert.matches("an async function can't yield", reason, 1, true)
+  end)
+
+  it("a request to end reaches one that sleeps when it awaits", function()
+    local p
+    Promise.run(function()
+      p = Promise.spawn(function()
+        cqueues.sleep(0.02)
+        note "slept"
+        await(Promise.withResolvers())
+      end)
+      p:cancel()
+      p:catch(function() end)
+      Promise.pawait(p)
+    end)
+    assert.same({"slept"}, log)
+    assert.is_true(Promise.isCancelled(select(2, p:status())))
+  end)
+
+  it("an error of a thread is reported, and harms no other", function()
+    local seen = helper.unhandled(function()
+      loop.queue:wrap(function() error("boom", 0) end)
+      loop.queue:wrap(function()
+        note(await(Promise.delay(0.01, "late")))
+      end)
+      Promise.run()
+    end)
+    assert.equal(1, #seen)
+    assert.matches("boom", seen[1].reason, 1, true)
+    assert.same({"late"}, log)
+  end)
+
+  it("takes no processor time to wait", function()
+    Promise.delay(0.2)
+    local start = os.clock()
+    Promise.run()
+    assert.is_true(os.clock() - start < 0.1)
+  end)
+
+  it("a thread is told the remedy if another loop is used", function()
+    Promise.setLoop(virtual.new())
+    local queue = cqueues.new()
+    local why
+    queue:wrap(function() why = select(2, pcall(await, 1)) end)
+    queue:step()
+    assert.matches('Promise.setLoop(require "cpromise.loop.cqueues")', why, 1,
+      true)
+  end)
+end)
