@@ -506,7 +506,7 @@ describe("a crowd", function()
             ran = true
             finalizer()
           end})
-          collectgarbage("incremental", 1, 100, 1)
+          require "spec.collector" (1, 100, 1)
           collectgarbage "restart"
           for _ = 1, %d do local _ = {} end
           before = ran

@@ -1911,7 +1911,7 @@ describe("an aggregate that is cancelled", function()
     all:catch(pass)
     all:cancel "why"
     assert.equal(1, #helper.unhandled(drain))
-    assert.same({"rejected"}, {all:status()})
+    assert.same({"rejected", helper.thrown(nil)}, {all:status()})
   end)
 
   it("lets go of the losers only, when it settles", function()

@@ -23,24 +23,16 @@ function helper.outcome(promise)
   return promise:status()
 end
 
+--- Whether this Lua has luv.
+helper.has_luv = pcall(require, "luv")
+
 --- Collect all garbage, finalizers included.
 function helper.collect()
   collectgarbage()
   collectgarbage()
 end
 
---- Let the collector be incremental, in those units of Lua 5.4. From 5.5 on
---- numbers given with the name of the mode are ignored.
-function helper.incremental(pause, stepmul, stepsize)
-  if _VERSION == "Lua 5.4" then
-    collectgarbage("incremental", pause, stepmul, stepsize)
-    return
-  end
-  collectgarbage "incremental"
-  collectgarbage("param", "pause", pause)
-  collectgarbage("param", "stepmul", stepmul)
-  collectgarbage("param", "stepsize", 1 << stepsize)
-end
+helper.incremental = require "spec.collector"
 
 --- Collect the unhandled rejections of a block: a list of
 --- {reason=, promise=, traceback=}.

@@ -528,7 +528,7 @@ describe("a cancelled wait for a permit", function()
         local told
         collectgarbage "stop"
         setmetatable({}, {__gc = function() told = p:cancel "why" end})
-        collectgarbage("incremental", 1, 100, 1)
+        require "spec.collector" (1, 100, 1)
         collectgarbage "restart"
         for _ = 1, %d do local _ = {} end
         local early = told

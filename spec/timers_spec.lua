@@ -218,7 +218,7 @@ describe("timers", function()
           setmetatable({}, {__gc = function()
             all[17] = Promise.delay(17, 17)
           end})
-          collectgarbage("incremental", 1, 100, 1)
+          require "spec.collector" (1, 100, 1)
           collectgarbage "restart"
           for _ = 1, %d do local _ = {} end
           all[18] = Promise.delay(18, 18)
@@ -255,7 +255,7 @@ describe("timers", function()
                   resolve "value"
                   %s
                 end})
-                collectgarbage("incremental", 1, 100, 1)
+                require "spec.collector" (1, 100, 1)
                 collectgarbage "restart"
                 for _ = 1, %d do local _ = {} end
                 package.loaded.trial = limit

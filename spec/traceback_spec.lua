@@ -3,6 +3,10 @@
 local Promise = require "cpromise"
 local child = require "spec.child"
 local helper = require "spec.helper"
+local virtual = require "cpromise.loop.virtual"
+
+setup(function() Promise.setLoop(virtual.new()) end)
+teardown(function() Promise.setLoop(nil) end)
 
 local await, spawn = Promise.await, Promise.spawn
 

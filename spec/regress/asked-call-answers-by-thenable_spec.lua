@@ -78,11 +78,12 @@ describe("a call that was asked to end and answers by a thenable", function()
   local function prepare(state, finalizer, litter)
     assert(state:run(([[
       local Promise = require "cpromise"
+      local incremental = require "spec.collector"
       local call, called, ran, before
       local function answer()
         collectgarbage "stop"
         setmetatable({}, {__gc = function() ran = %s end})
-        collectgarbage("incremental", 1, 100, 1)
+        incremental(1, 100, 1)
         collectgarbage "restart"
         local thenable = {next = function(_, resolve)
           called = true

@@ -19,7 +19,7 @@ describe("a promise that a finalizer cancels before its thenable is called",
           p:catch(type)
           collectgarbage "stop"
           setmetatable({}, {__gc = function() told = p:cancel "why" end})
-          collectgarbage("incremental", 1, 100, 1)
+          require "spec.collector" (1, 100, 1)
           collectgarbage "restart"
           for _ = 1, %d do local _ = {} end
           local before = told

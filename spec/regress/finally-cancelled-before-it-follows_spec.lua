@@ -21,7 +21,7 @@ describe("a finally that a finalizer cancels before it follows a thenable",
           drain(1)
           collectgarbage "stop"
           setmetatable({}, {__gc = function() told = w:cancel "why" end})
-          collectgarbage("incremental", 1, 100, 1)
+          require "spec.collector" (1, 100, 1)
           collectgarbage "restart"
           for _ = 1, %d do local _ = {} end
           local before = told

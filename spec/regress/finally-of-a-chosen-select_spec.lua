@@ -59,7 +59,7 @@ describe("a finally of a select that has chosen", function()
         local ran, before
         collectgarbage "stop"
         setmetatable({}, {__gc = function() ran = w:cancel "why" end})
-        collectgarbage("incremental", 1, 100, 1)
+        require "spec.collector" (1, 100, 1)
         collectgarbage "restart"
         for _ = 1, %d do local _ = {} end
         before = ran

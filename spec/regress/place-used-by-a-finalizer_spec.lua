@@ -19,7 +19,7 @@ local function try(object, finalizer, use)
         ran = true
         q = %s
       end})
-      collectgarbage("incremental", 1, 100, 1)
+      require "spec.collector" (1, 100, 1)
       collectgarbage "restart"
       for _ = 1, %d do local _ = {} end
       before = ran

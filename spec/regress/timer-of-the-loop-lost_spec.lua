@@ -83,7 +83,7 @@ describe("a delay whose timer a finalizer gives back", function()
           ran = true
           all[1]:cancel()
         end})
-        collectgarbage("incremental", 1, 100, 1)
+        require "spec.collector" (1, 100, 1)
         collectgarbage "restart"
         for _ = 1, %d do local _ = {} end
         local before = ran

@@ -786,6 +786,9 @@ local function check_reasons(reasons)
   local found = {}
   for reason in reasons:gmatch "%Z+" do found[reason] = true end
   found.settled = true -- what was left for later comes in any order
+  -- The luaL_error of Lua 5.5.0 raises without memory whatever lies below its
+  -- message: the name of the function.
+  if _VERSION == "Lua 5.5" then found.error = nil end
   expected = expected or found
   for reason in pairs(found) do
     if not expected[reason] then error("strange rejection: " .. reason, 0) end
