@@ -539,16 +539,72 @@ static void call_hook (const Walk *w, lua_Integer i) {
 }
 
 
+/*
+** A hook may close the coroutine that it runs on, and then nothing here goes on.
+** So there the walk has a guard, to be closed, which keeps what is still to run:
+** as user values the first promise and the carrier, in its block the number of
+** the hook.  The main thread can't be closed; nor can others before Lua 5.5.
+*/
+#define GUARD(w) place_of(w, WALK_WORK)
+
+
+/* Keep, for the case that the next hook doesn't return, what comes behind it. */
+static void keep_hooks (const Walk *w) {
+  if (w->is_guarded) {
+    lua_Integer *hook = lua_touserdata(w->L, GUARD(w));
+    cp_node_set(w->L, GUARD(w), 1, place_of(w, WALK_HOOKED));
+    *hook = w->hook;
+  }
+}
+
+
+/* (metatable, carrier) -> a guard */
+static int make_guard (lua_State *L) {
+  lua_newuserdatauv(L, sizeof(lua_Integer), 2);
+  cp_node_set(L, 3, 2, 2);
+  lua_pushvalue(L, 1);
+  lua_setmetatable(L, 3);
+  return 1;
+}
+
+
+/* Push the guard, unless the walk needs none, or memory lacks. [-0, +(0|1), -] */
+static void guard_hooks (Walk *w) {
+  lua_State *L = w->L;
+  if (!CP_MAY_CLOSE_ITSELF || L == w->ctx->main)
+    return;
+  lua_pushcfunction(L, make_guard);
+  lua_getiuservalue(L, CONTEXT, CTX_HOOKS_MT);
+  lua_pushvalue(L, place_of(w, WALK_CARRIER));
+  w->is_guarded = lua_pcall(L, 2, 1, 0) == LUA_OK;
+  if (w->is_guarded)
+    lua_toclose(L, GUARD(w));
+}
+
+
+static void release_hooks (Walk *w) {
+  if (w->is_guarded) {
+    cp_node_clear(w->L, GUARD(w), 1);
+    lua_closeslot(w->L, GUARD(w));
+    w->is_guarded = 0;
+  }
+}
+
+
 /* Run the hooks of the first promise on the list, and reject it. */
-static void run_hooks (const Walk *w) {
+static void run_hooks (Walk *w) {
   lua_State *L = w->L;
   int idx = place_of(w, WALK_HOOKED);
   Promise *p = cp_node_at(L, idx);
-  lua_Integer i, n;
+  lua_Integer n;
   lua_getiuservalue(L, idx, SLOT_VALUE);
   n = (lua_Integer)lua_rawlen(L, -1);
-  for (i = 1; i <= n; i++)
+  while (w->hook <= n) {
+    lua_Integer i = w->hook++;
+    keep_hooks(w);
     call_hook(w, i);
+  }
+  w->hook = 1;
   lua_getiuservalue(L, idx, SLOT_LINK);
   cp_node_clear(L, idx, SLOT_LINK);
   cp_promise_copy(L, p, idx, place_of(w, WALK_CARRIER));
@@ -608,6 +664,8 @@ static void begin (Walk *w, lua_State *L, int own, int carrier) {
   w->base = lua_gettop(L);
   w->own = WALK_OWN;
   w->told = w->is_circle = w->leaves = 0;
+  w->is_guarded = 0;
+  w->hook = 1;
   lua_pushvalue(L, own);
   lua_pushvalue(L, carrier);
   lua_settop(L, PROMISE(w));
@@ -648,11 +706,16 @@ static void queue_carrier (const Walk *w, int which) {
 
 
 /* The walk is over: tell. */
-static void finish (const Walk *w) {
+static void finish (Walk *w) {
   queue_carrier(w, WALK_OWN);
   queue_carrier(w, WALK_CARRIER);
-  while (!lua_isnil(w->L, place_of(w, WALK_HOOKED)))
-    run_hooks(w);
+  if (!lua_isnil(w->L, place_of(w, WALK_HOOKED))) {
+    guard_hooks(w);
+    do
+      run_hooks(w);
+    while (!lua_isnil(w->L, place_of(w, WALK_HOOKED)));
+    release_hooks(w);
+  }
   if (w->ctx->watched && w->told && w->start != NULL)
     cp_watch_tell(w->L, WATCH_CANCEL, place_of(w, WALK_START), 0);
   lua_settop(w->L, w->base);
@@ -705,6 +768,22 @@ void cp_cancel_elements (lua_State *L, Promise *p, int idx, int carrier) {
   take_elements(&w, p);
   walk(&w, next_element(&w));
   finish(&w);
+}
+
+
+int cp_cancel_close_hooks (lua_State *L) {
+  Walk w;
+  lua_settop(L, 1);
+  if (lua_getiuservalue(L, 1, 1) == LUA_TNIL || !cp_cancel_has_room(L))
+    return 0; /* the walk has ended */
+  lua_getiuservalue(L, 1, 2);
+  begin(&w, L, 3, 3);
+  lua_copy(L, 2, place_of(&w, WALK_HOOKED));
+  w.hook = *(lua_Integer *)lua_touserdata(L, 1);
+  finish(&w);
+  cp_host_settle_timer(L, w.ctx);
+  cp_host_wake(L, w.ctx);
+  return 0;
 }
 
 /* }================================================================ */

@@ -51,6 +51,8 @@ typedef struct Walk {
   int told; /* whether anybody has been told anything */
   int is_circle; /* it has come to a group's idle promise whose hook runs */
   int leaves; /* the first promise is to leave what it waits for */
+  int is_guarded; /* what is left is kept, for the case that a hook closes L */
+  lua_Integer hook; /* of the first hooked promise: the hook that runs next */
 } Walk;
 
 /* What stands on that part of the stack. */
@@ -96,6 +98,9 @@ int cp_isCancelled (lua_State *L);
 
 /* __tostring of cancellations. */
 int cp_cancellation_tostring (lua_State *L);
+
+/* __close of what guards a walk whose hooks run: see cancel.c. */
+int cp_cancel_close_hooks (lua_State *L);
 
 /* onCancel(hook); upvalues: the context, the promise. */
 int cp_on_cancel_function (lua_State *L);

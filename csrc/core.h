@@ -52,6 +52,9 @@ LUA_API int lua_closethread (lua_State *L, lua_State *from);
 #define CP_HAS_CLOSETHREAD (LUA_VERSION_RELEASE_NUM >= 50406)
 #endif
 
+/* Whether code may close the coroutine that it runs in. */
+#define CP_MAY_CLOSE_ITSELF (LUA_VERSION_NUM >= 505)
+
 #define CP_VERSION "cpromise scm"
 
 #if defined(__GNUC__)
@@ -163,7 +166,8 @@ enum {
   CTX_RUNNING, /* the object whose job runs, if the drain is guarded */
   CTX_GUARD, /* to be closed, where a drain runs on a coroutine, */
   CTX_WAKE_GUARD, /* and where the loop's hook does */
-  CTX_PUMP_MT, /* metatable of what is to be closed where one waits there */
+  CTX_PUMP_MT, /* metatable of what is to be closed where one waits there, */
+  CTX_HOOKS_MT, /* and where cancel hooks run; or nil: cancel.c */
   CTX_WAKE, /* the loop's hook, or nil */
   CTX_LOADED, /* package.loaded, where a library that has a loop may appear, */
   CTX_LIBRARIES, /* and the list of their names; or nil */

@@ -224,6 +224,61 @@ static int look_at_lost (lua_State *L) {
 }
 
 
+/* (context, promise, method 'next'): warn that nobody will call back. */
+static int look_at_unanswered (lua_State *L) {
+  lua_Debug ar;
+  lua_settop(L, 3);
+  lua_pushcfunction(L, print_warning);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_pushliteral(L,
+    "a promise waits for ever for an object whose method 'next' took its two "
+    "functions and has called neither");
+  lua_pushvalue(L, 3);
+  if (lua_getinfo(L, ">S", &ar) && *ar.what != 'C')
+    lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.linedefined);
+  else
+    lua_pushliteral(L, "");
+  lua_call(L, 4, 0);
+  return 0;
+}
+
+
+/* __gc of the witness below: the two functions are garbage. */
+static int collect_witness (lua_State *L) {
+  const Promise *p;
+  int is_held;
+  lua_settop(L, 1);
+  lua_pushcfunction(L, look_at_unanswered);
+  lua_pushvalue(L, CONTEXT);
+  lua_getiuservalue(L, 1, 1);
+  lua_getiuservalue(L, 1, 2);
+  p = cp_node_at(L, 4);
+  lua_getiuservalue(L, 4, SLOT_VALUE);
+  is_held = p->state == STATE_PENDING && p->kind == KIND_PLAIN &&
+            lua_rawequal(L, -1, lua_upvalueindex(2));
+  lua_pop(L, 1);
+  if (is_held && lua_pcall(L, 3, 0, 0) != LUA_OK)
+    lua_pop(L, 1);
+  return 0;
+}
+
+
+void cp_debug_push_witness (lua_State *L, int idx, int token, int method) {
+  lua_newuserdatauv(L, 0, 2);
+  lua_pushvalue(L, idx);
+  lua_setiuservalue(L, -2, 1);
+  lua_pushvalue(L, method);
+  lua_setiuservalue(L, -2, 2);
+  lua_createtable(L, 0, 1);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, token);
+  lua_pushcclosure(L, collect_witness, 2);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+}
+
+
 /* __gc of promises, while the debug mode is on. */
 static int collect (lua_State *L) {
   const Promise *p = cp_promise_test(L, cp_context(L), 1);

@@ -35,6 +35,11 @@ void cp_debug_warn (lua_State *L, int idx, const char *what);
    for a handler. [-0, +0, -] */
 void cp_debug_check_handler (lua_State *L, int self, int idx);
 
+/* Push a value that warns when it is garbage, and the promise at 'idx' still
+   holds the token: it belongs to the functions that 'method' was given, of which
+   then neither was called. The context is at 1. [-0, +1, m] */
+void cp_debug_push_witness (lua_State *L, int idx, int token, int method);
+
 /* Push the traceback of the rejected promise at 'idx', followed by its origin if
    that is known; or nil. [-0, +1, -] */
 void cp_debug_push_traceback (lua_State *L, int idx);

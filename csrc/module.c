@@ -377,6 +377,10 @@ static void keep_guards (lua_State *L, int context) {
   lua_setiuservalue(L, context, CTX_WAKE_GUARD);
   push_closing(L, context, cp_close_pump);
   lua_setiuservalue(L, context, CTX_PUMP_MT);
+  if (CP_MAY_CLOSE_ITSELF) {
+    push_closing(L, context, cp_cancel_close_hooks);
+    lua_setiuservalue(L, context, CTX_HOOKS_MT);
+  }
 }
 
 

@@ -456,23 +456,36 @@ Outcome cp_run_adopt (lua_State *L, Promise *node, const Promise *source) {
 }
 
 
+/* Push a function that resolves the promise at 2, as the token at 3 allows; in
+   the debug mode it keeps the witness at 6. */
+static void push_later (lua_State *L, lua_CFunction fn, int has_witness) {
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
+  if (has_witness)
+    lua_pushvalue(L, 6);
+  lua_pushcclosure(L, fn, 3 + has_witness);
+}
+
+
 /* Arguments: context; promise; token; thenable; its method 'next'. */
 static int call_thenable (lua_State *L) {
+  const Context *ctx = lua_touserdata(L, 1);
+  int has_witness = ctx->debug;
   lua_newuserdatauv(L, 0, 0);
   if (cp_node_at(L, 2)->state != STATE_PENDING)
     return 0; /* cancelled by a finalizer */
   lua_replace(L, 3);
   cp_node_set(L, 2, SLOT_VALUE, 3);
   lua_insert(L, 4); /* the method, below the thenable */
-  lua_pushvalue(L, 1);
-  lua_pushvalue(L, 2);
-  lua_pushvalue(L, 3);
-  lua_pushcclosure(L, resolve_later, 3);
-  lua_pushvalue(L, 1);
-  lua_pushvalue(L, 2);
-  lua_pushvalue(L, 3);
-  lua_pushcclosure(L, reject_later, 3);
-  /* stack: context; promise; token; next; thenable; resolve; reject */
+  if (has_witness) {
+    cp_debug_push_witness(L, 2, 3, 4);
+    lua_pushvalue(L, 4);
+    lua_pushvalue(L, 5);
+  }
+  push_later(L, resolve_later, has_witness);
+  push_later(L, reject_later, has_witness);
+  /* stack: ...; next; thenable; resolve; reject */
   lua_call(L, 3, 0);
   return 0;
 }

@@ -267,6 +267,45 @@ describe("a coroutine that is closed in", function()
     end
   end
 
+  -- A promise of three others, of which each has three hooks; those that are
+  -- named in `closers` close the coroutine that they run on.
+  local function with_hooks(closers, log)
+    local list = {}
+    for i = 1, 3 do
+      local p, _, _, onCancel = Promise.withResolvers()
+      for j = 1, 3 do
+        onCancel(function()
+          log[#log + 1] = i .. j
+          if closers:find(i .. j, 1, true) then close() end
+        end)
+      end
+      list[i] = p
+    end
+    local all = Promise.all(list)
+    all:catch(nop)
+    return all, list
+  end
+
+  for _, closers in ipairs {"11", "13", "33", "11 12 21 33"} do
+    for who, start in pairs(coroutines) do
+      it("the hooks " .. closers .. ", which others follow, by " .. who,
+        function()
+          local log = {}
+          local all, list = with_hooks(closers, log)
+          start(function() all:cancel "why" end)
+          assert.equal("11 12 13 21 22 23 31 32 33", table.concat(log, " "))
+          for i = 1, 3 do
+            local state, reason = list[i]:status()
+            assert.equal("rejected", state)
+            assert.equal("why", reason.reason)
+          end
+          helper.drain()
+          assert.equal("rejected", (all:status()))
+          is_consistent()
+        end)
+    end
+  end
+
   it("a loop that it runs", function()
     Promise.delay(1):next(close)
     local outcome = {}

@@ -271,6 +271,57 @@ Promise.drain()]])
 Promise.run(function() Promise.await(Promise.delay(0.05)) end)]]))
   end)
 
+  describe("a method 'next' that never calls back", function()
+    local never = "a promise waits for ever for an object whose method " ..
+      "'next' took its two functions and has called neither"
+
+    it("is told of when its functions are garbage", function()
+      assert.equal("cpromise: warning: FILE:3: " .. never ..
+        "; made at FILE:4\nthe end\n", run [[
+local nodes = {}
+function nodes.next(node) return node end
+Promise.resolve(nodes):next(print)
+Promise.drain()
+collectgarbage()
+io.stderr:write "the end\n"
+os.exit(0)]])
+    end)
+
+    it("is told of where an async call awaits it", function()
+      assert.matches("^cpromise: warning: FILE:3: " .. never .. "\n", run [[
+Promise.spawn(function()
+  Promise.await {next = function() end}
+end)
+Promise.drain()
+collectgarbage()
+os.exit(0)]])
+    end)
+
+    it("has no place if it is one of C", function()
+      assert.equal("cpromise: warning: " .. never .. "; made at FILE:2\n",
+        run [[
+Promise.resolve {next = type}:next(print)
+Promise.drain()
+collectgarbage()
+os.exit(0)]])
+    end)
+
+    it("is no such one while it can, or when it has", function()
+      assert.equal("1\nno\ncancelled\n", run [[
+local kept = {}
+Promise.resolve {next = function(_, resolve) resolve(1) end}:next(print)
+Promise.resolve {next = function(_, _, no) kept = no end}:catch(print)
+local p = Promise.resolve {next = function() end}
+p:catch(function() print "cancelled" end)
+Promise.drain()
+kept "no"
+p:cancel()
+Promise.drain()
+collectgarbage()
+os.exit(0)]])
+    end)
+  end)
+
   it("is switched on by the environment", function()
     local text = child.run [[
 local pipe = io.popen("CPROMISE_DEBUG=1 " .. arg[-1] ..

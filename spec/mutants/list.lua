@@ -1564,6 +1564,11 @@ return {
   {"debug: origins keep promises alive", "debug.c",
     "  lua_pushliteral(L, \"k\");\n", "  lua_pushliteral(L, \"\");\n",
     specs = "debug"},
+  {"debug: methods that never call back are told to nobody", "debug.c",
+    "  if (is_held && lua_pcall", "  if (0 && lua_pcall", specs = "debug"},
+  {"debug: methods that have called back are told of", "debug.c",
+    "            lua_rawequal(L, -1, lua_upvalueindex(2));", "            1;",
+    specs = "debug"},
   -- watch.c, watch.h, and where it is told
   {"watch: nodes are shown to Lua", "watch.c",
     "idx != 0 && cp_promise_test(L, ctx, idx) != NULL", "idx != 0",
