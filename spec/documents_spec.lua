@@ -33,6 +33,27 @@ local function output_of(program)
   return (name and child.run_as(name, program) or child.run(program))
 end
 
+-- What a program of C prints.
+local function output_of_c(program)
+  local name = os.tmpname()
+  local file <close> = assert(io.open(name .. ".c", "w"))
+  file:write(program)
+  file:close()
+  local pipe = assert(io.popen((
+    "cc -std=c99 -Wall -Wextra -Werror -o %s %s.c " ..
+    "$(pkg-config --cflags --libs lua5.4) -lpthread 2>&1 && %s 2>&1"
+  ):format(name, name, name)))
+  local text = pipe:read "a"
+  pipe:close()
+  os.remove(name)
+  os.remove(name .. ".c")
+  return text
+end
+
+local function has_headers()
+  return (os.execute "pkg-config --exists lua5.4 2>/dev/null")
+end
+
 -- A module that the program requires and the machine lacks, or nil.
 local function lacking(text)
   for name in text:gmatch 'require "([%w_]+)' do
@@ -44,13 +65,17 @@ local function check(document)
   describe(document, function()
     local list = blocks(document)
     for i, block in ipairs(list) do
-      if block.language == "lua" then
+      local below = list[i + 1]
+      local expected = below and below.language == "text" and below.text or ""
+      if block.language == "c" then
+        it("prints what it says, line " .. block.line, function()
+          if not has_headers() then return pending "no pkg-config" end
+          assert.equal(expected, output_of_c(block.text))
+        end)
+      elseif block.language == "lua" then
         it("prints what it says, line " .. block.line, function()
           local name = lacking(block.text)
           if name then return pending("there is no " .. name) end
-          local below = list[i + 1]
-          local expected =
-            below and below.language == "text" and below.text or ""
           assert.equal(expected, output_of(block.text))
         end)
       end

@@ -51,7 +51,7 @@ local function of_delay(due)
   if not ok then return "a delay" end
   local seconds = math.max(0, due - now)
   return ("a delay, due in %s seconds"):format(
-    (seconds < 100 and "%.3g" or "%.0f"):format(seconds))
+    (seconds < 10 and "%.2g" or "%.0f"):format(seconds))
 end
 
 local function of_aggregate(name, n)
