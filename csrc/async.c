@@ -1033,7 +1033,9 @@ Outcome cp_run_resume (lua_State *L, Promise *node, const Promise *source) {
 #define IS_WAITING lua_upvalueindex(4) /* whether it awaits something */
 
 static int wrap_go_on (lua_State *L, int status, lua_KContext k);
+static int wrap_suspended (lua_State *L, int status, lua_KContext k);
 static int wrap_unpause (lua_State *L, int status, lua_KContext k);
+static int resume_generator (lua_State *L, lua_State *co, int n);
 
 
 static void set_waiting (lua_State *L, int waiting) {
@@ -1051,6 +1053,41 @@ static void interrupt_generator (lua_State *L, lua_State *co) {
 }
 
 
+/* The loop's hook for what the generator awaits, at 1, has come to an end.
+   Returns how many values the generator is resumed with, 1 for why it must
+   raise; -1 if the hook has not waited. */
+static int take_suspended (lua_State *L, int status, int k) {
+  lua_State *co = lua_tothread(L, GENERATOR);
+  int has_waited = lua_toboolean(L, -1);
+  if (status != LUA_OK && status != LUA_YIELD) {
+    set_waiting(L, 0);
+    if (!lua_isstring(L, -1))
+      return lua_error(L);
+    lua_xmove(L, co, 1);
+    cp_context(L)->refused = 1;
+    return 1;
+  }
+  lua_settop(L, 1);
+  if (!has_waited)
+    return -1;
+  set_waiting(L, 0);
+  if (k & WAIT_BLOCK && is_interrupted(L))
+    interrupt_generator(L, co);
+  return 0;
+}
+
+
+/* In a coroutine that may be the loop's own: let its hook wait for what the
+   generator awaits, at 1. If that yields, wrap_suspended goes on. */
+static int suspend_generator (lua_State *L, int k) {
+  int status;
+  lua_getiuservalue(L, CONTEXT, CTX_SUSPEND);
+  lua_pushvalue(L, 1);
+  status = lua_pcallk(L, 1, 1, 0, k, wrap_suspended);
+  return take_suspended(L, status, k);
+}
+
+
 /* The generator awaits something: wait for that here, where it was called, in
    the scope that this is in. In a coroutine that yields, and goes on in
    wrap_go_on. Returns how many values the generator is resumed with: 1 for why
@@ -1065,12 +1102,17 @@ static int wait_for_generator (lua_State *L, Context *ctx, lua_State *co) {
   if (why == NULL)
     k = enter_block(L);
   s = cp_promise_test(L, ctx, 1);
-  if (why == NULL && !is_main) {
-    set_waiting(L, 1);
-    wait(L, ctx, s, k, wrap_go_on);
-  }
-  if (why == NULL)
+  if (why == NULL && is_main)
     why = pump(L, s);
+  else if (why == NULL) {
+    int n = -1;
+    set_waiting(L, 1);
+    if (ctx->driven != L && has_scheduler(L))
+      n = suspend_generator(L, k);
+    if (n < 0)
+      wait(L, ctx, s, k, wrap_go_on);
+    return n;
+  }
   if (why == NULL) {
     if (k & WAIT_BLOCK && is_interrupted(L))
       interrupt_generator(L, co);
@@ -1159,6 +1201,16 @@ static int wrap_go_on (lua_State *L, int status, lua_KContext k) {
     interrupt_generator(L, co);
   ctx->resumed = co;
   return resume_generator(L, co, n);
+}
+
+
+static int wrap_suspended (lua_State *L, int status, lua_KContext k) {
+  Context *ctx = cp_context(L);
+  int n = take_suspended(L, status, (int)k);
+  if (n < 0)
+    return wait(L, ctx, cp_promise_test(L, ctx, 1), (int)k, wrap_go_on);
+  ctx->resumed = lua_tothread(L, GENERATOR);
+  return resume_generator(L, ctx->resumed, n);
 }
 
 

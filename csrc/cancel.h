@@ -51,7 +51,8 @@ typedef struct Walk {
   int told; /* whether anybody has been told anything */
   int is_circle; /* it has come to a group's idle promise whose hook runs */
   int leaves; /* the first promise is to leave what it waits for */
-  int is_guarded; /* what is left is kept, for the case that a hook closes L */
+  int
+    is_guarded; /* what is left is kept, for the case that a hook closes L */
   lua_Integer hook; /* of the first hooked promise: the hook that runs next */
 } Walk;
 

@@ -5,6 +5,8 @@
 
 #include "clock.h"
 
+#include <float.h>
+
 #include "args.h"
 #include "cancel.h"
 #include "debug.h"
@@ -244,9 +246,19 @@ static void end_timeout (lua_State *L, double seconds) {
 
 /* The loop's timer has fired; it may be early. Those that fall due meanwhile
    have to wait till the loop has turned. */
+/* So much less than due may be, since the clock, or ours, knows no finer steps:
+   a loop that came a step too early would come so again. */
+static double step_of (const Context *ctx, double time) {
+  return (fabs(time) + fabs(time - ctx->offset)) * DBL_EPSILON;
+}
+
+
+/* The loop may be late, and others' timers were due before our timeouts: what
+   these settle wins. So a timeout that is due after what the timer was armed for
+   waits for the next turn of the loop; but for one only. */
 int cp_clock_fire (lua_State *L) {
   Context *ctx = cp_context(L);
-  double time, seconds;
+  double time, limit, seconds;
   Promise *p;
   ctx->armed = UNARMED;
   ctx->unsynced = 1;
@@ -255,8 +267,11 @@ int cp_clock_fire (lua_State *L) {
   if (!has_clock(L))
     return 0;
   time = now(L, ctx);
+  time += step_of(ctx, time);
+  limit = fmin(time, fmax(ctx->armed_for, ctx->fired));
+  ctx->fired = time;
   cp_job_drain(L, ctx); /* what waits came before */
-  while ((p = cp_timers_take(L, ctx, time, &seconds)) != NULL) {
+  while ((p = cp_timers_take(L, ctx, time, limit, &seconds)) != NULL) {
     if (p->kind == KIND_TIMER)
       end_timeout(L, seconds);
     else

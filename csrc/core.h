@@ -133,6 +133,7 @@ typedef struct Context {
   double offset; /* of our time from that of the loop's clock */
   double latest; /* the latest time that was seen */
   double armed_for; /* when the loop's timer fires */
+  double fired; /* when it has fired last */
   unsigned char armed; /* whether it will */
   unsigned char unsynced; /* it must be looked at: it keeps the loop alive for
                              nothing, or could not be armed */

@@ -291,22 +291,22 @@ int cp_timers_first (lua_State *L, Context *ctx, double *due) {
 }
 
 
-Promise *
-cp_timers_take (lua_State *L, Context *ctx, double time, double *seconds) {
+Promise *cp_timers_take (
+  lua_State *L, Context *ctx, double time, double limit, double *seconds) {
   int entry = lua_gettop(L) + 2;
   const List *list;
   Promise *p;
   if (!push_first(L, ctx))
     return NULL;
   list = &ctx->block->list[ctx->block->heap[1]];
-  if (list->due > time) {
+  p = cp_node_at(L, entry);
+  if (list->due > (p->kind == KIND_TIMER ? limit : time)) {
     lua_pop(L, 2);
     return NULL;
   }
   *seconds = list->seconds;
   take_out(L, ctx->block, entry - 1, entry);
   lua_replace(L, entry - 1);
-  p = cp_node_at(L, entry - 1);
   ctx->timers--;
   if (p->kind != KIND_TIMER)
     ctx->delays--;

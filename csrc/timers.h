@@ -31,10 +31,11 @@ void cp_timers_append (
    Returns 0 if there is none. [-0, +0, -] */
 int cp_timers_first (lua_State *L, Context *ctx, double *due);
 
-/* Take out and push the first one that lives, if it is due at that time, and
-   tell its duration; or else return NULL. [-0, +(0|1), -] */
-Promise *
-cp_timers_take (lua_State *L, Context *ctx, double time, double *seconds);
+/* Take out and push the first one that lives, if it is due at 'time', or, if it
+   is of a timeout, at 'limit', and tell its duration; or else return NULL.
+   [-0, +(0|1), -] */
+Promise *cp_timers_take (
+  lua_State *L, Context *ctx, double time, double limit, double *seconds);
 
 /* A delay, or the node of a timeout, is dead from now on. [-0, +0, -] */
 void cp_timers_count_dead (lua_State *L, Context *ctx, int is_delay);

@@ -43,6 +43,58 @@ describe("on cqueues", function()
     assert.same({"late", 1, "no", "raised"}, log)
   end)
 
+  it("a generator can await in a thread, and its thread call cqueues",
+    function()
+      loop.queue:wrap(function()
+        local function values()
+          for i = 1, 3 do coroutine.yield(await(Promise.delay(0.01, i))) end
+          await(Promise.reject "broken")
+        end
+        note(select(2, pcall(function()
+          for v in Promise.wrap(values) do
+            note(v)
+            cqueues.sleep(0.01)
+          end
+        end)))
+      end)
+      Promise.run()
+      assert.same({1, 2, 3, "broken"}, log)
+    end)
+
+  it("a generator that waits is nobody else's to resume", function()
+    local next_value = Promise.wrap(function()
+      coroutine.yield(await(Promise.delay(0.02, "late")))
+      coroutine.yield "next"
+    end)
+    for _ = 1, 2 do
+      loop.queue:wrap(function() note((select(2, pcall(next_value)))) end)
+    end
+    Promise.run()
+    assert.matches("cannot resume a generator that awaits", log[1])
+    assert.equal("late", log[2])
+    assert.equal("next", next_value())
+  end)
+
+  it("a scope interrupts a generator in a thread", function()
+    loop.queue:wrap(function()
+      local _, reason = pcall(function()
+        local scope <close> = Promise.scope()
+        scope:spawn(function()
+          await(Promise.delay(0.01))
+          error("failed", 0)
+        end)
+        for v in Promise.wrap(function()
+          coroutine.yield(await(Promise.delay(30, "late")))
+        end) do
+          note(v)
+        end
+      end)
+      note(reason)
+    end)
+    Promise.run()
+    assert.same({"failed"}, log)
+  end)
+
   it("a thread of another controller can await", function()
     local other = cqueues.new()
     other:wrap(function()
@@ -153,6 +205,20 @@ describe("on cqueues", function()
     local start = os.clock()
     Promise.run()
     assert.is_true(os.clock() - start < 0.1)
+  end)
+
+  it("a generator is told the remedy if another loop is used", function()
+    local other = virtual.new()
+    Promise.setLoop(other)
+    local queue = cqueues.new()
+    local values = Promise.wrap(function()
+      note(select(2, pcall(await, Promise.delay(1))))
+      coroutine.yield "goes on"
+    end)
+    queue:wrap(function() note(values()) end)
+    assert(queue:loop())
+    assert.matches("can't await in a thread of cqueues", log[1], 1, true)
+    assert.equal("goes on", log[2])
   end)
 
   it("a thread is told the remedy if another loop is used", function()

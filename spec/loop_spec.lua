@@ -490,6 +490,16 @@ for _, subject in ipairs(loops) do
         assert.same({"rejected", "disk full"}, {failing:status()})
       end)
 
+      it("lets other timers come before a late timeout", function()
+        local p, resolve = Promise.withResolvers()
+        Promise.delay(unit / 100)
+        loop.timer(unit / 100, function() resolve "value" end)
+        local limited = p:timeout(2 * unit / 100)
+        oversleep()
+        exhaust(loop)
+        assert.same({"fulfilled", "value"}, {limited:status()})
+      end)
+
       it("waits on the main thread for a timeout alone", function()
         local p = Promise.withResolvers()
         local ok, reason = Promise.pawait(p:timeout(unit / 100))
