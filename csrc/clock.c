@@ -29,6 +29,12 @@
 ** =================================================================
 */
 
+/* The later of two times. (A host need not have the library for 'fmax'.) */
+static double latest (double a, double b) {
+  return a > b ? a : b;
+}
+
+
 static int has_clock (lua_State *L) {
   int has = lua_getiuservalue(L, CONTEXT, CTX_CLOCK) != LUA_TNIL;
   lua_pop(L, 1);
@@ -268,7 +274,9 @@ int cp_clock_fire (lua_State *L) {
     return 0;
   time = now(L, ctx);
   time += step_of(ctx, time);
-  limit = fmin(time, fmax(ctx->armed_for, ctx->fired));
+  limit = latest(ctx->armed_for, ctx->fired);
+  if (limit > time)
+    limit = time;
   ctx->fired = time;
   cp_job_drain(L, ctx); /* what waits came before */
   while ((p = cp_timers_take(L, ctx, time, limit, &seconds)) != NULL) {
@@ -407,7 +415,7 @@ static double last_time (lua_State *L, const Context *ctx) {
     return time;
   lua_getiuservalue(L, CONTEXT, CTX_NOW);
   if (lua_pcall(L, 0, 1, 0) == LUA_OK && lua_isnumber(L, -1))
-    time = fmax(time, lua_tonumber(L, -1) + ctx->offset);
+    time = latest(time, lua_tonumber(L, -1) + ctx->offset);
   lua_pop(L, 1);
   return time;
 }

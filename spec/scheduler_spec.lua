@@ -95,6 +95,89 @@ describe("a loop with coroutines of its own", function()
     assert.same({"late", "plain"}, log)
   end)
 
+  describe("lets generators await", function()
+    -- What a consumer gets from a generator that awaits twice.
+    local function consume()
+      local values = Promise.wrap(function()
+        coroutine.yield(await(Promise.delay(1, "late")))
+        note(select(2, pcall(await, Promise.reject "raised")))
+        coroutine.yield(await "plain")
+      end)
+      for v in values do note(v) end
+    end
+
+    it("in its own", function()
+      loop.go(consume)
+      Promise.run()
+      assert.same({"late", "raised", "plain"}, log)
+    end)
+
+    it("in the program's", function()
+      coroutine.wrap(consume)()
+      Promise.run()
+      assert.same({"late", "raised", "plain"}, log)
+    end)
+
+    it("in async functions", function()
+      Promise.run(consume)
+      assert.same({"late", "raised", "plain"}, log)
+    end)
+
+    it("if it need not yield for that", function()
+      function loop.suspend(start)
+        local woken = false
+        start(function() woken = true end)
+        while not woken do loop.step() end
+      end
+      loop.go(consume)
+      Promise.run()
+      assert.same({"late", "raised", "plain"}, log)
+    end)
+
+    it("or lets them raise why not", function()
+      function loop.suspend() error("not now", 0) end
+      local values = Promise.wrap(function()
+        note(select(2, pcall(await, 1)))
+        coroutine.yield "goes on"
+      end)
+      loop.go(function() note(values()) end)
+      assert.matches("not now$", log[1])
+      assert.equal("goes on", log[2])
+    end)
+
+    it("or raises what it raises in its consumer", function()
+      local reason = {}
+      function loop.suspend() error(reason) end
+      local values = Promise.wrap(function() await(1) end)
+      loop.go(function() log[1] = select(2, pcall(values)) end)
+      assert.equal(reason, log[1])
+    end)
+
+    it("in a scope that leaves them alone", function()
+      loop.go(function()
+        local scope <close> = Promise.scope()
+        consume()
+      end)
+      Promise.run()
+      assert.same({"late", "raised", "plain"}, log)
+    end)
+
+    it("in a scope, which interrupts them", function()
+      loop.go(function()
+        note(select(2, pcall(function()
+          local scope <close> = Promise.scope()
+          scope:spawn(function()
+            await(Promise.delay(1))
+            error("failed", 0)
+          end)
+          Promise.wrap(function() await(Promise.delay(60)) end)()
+        end)))
+      end)
+      Promise.run()
+      assert.same({"failed"}, log)
+    end)
+  end)
+
   it("is given what an async function yields", function()
     local wake
     local p = spawn(function()

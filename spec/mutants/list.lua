@@ -1253,7 +1253,7 @@ return {
     "    while (0);\n",
     specs = "cancel"},
   {"clock: a late timeout does not wait for other timers", "clock.c",
-    "  limit = fmin(time, fmax(ctx->armed_for, ctx->fired));\n",
+    "  limit = latest(ctx->armed_for, ctx->fired);\n",
     "  limit = time;\n", specs = "loop"},
   {"clock: the steps of a clock are as fine as ours", "clock.c",
     "  time += step_of(ctx, time);\n", "",
