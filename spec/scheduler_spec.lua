@@ -155,7 +155,7 @@ describe("a loop with coroutines of its own", function()
 
     it("in a scope that leaves them alone", function()
       loop.go(function()
-        local scope <close> = Promise.scope()
+        local _ <close> = Promise.scope()
         consume()
       end)
       Promise.run()
