@@ -16,19 +16,25 @@
 #   make bench-report  measure, and write docs/benchmarks.md, with NOTE='...'
 #   make docs     write docs/uv.md from types/
 #   make pictures draw those of docs/debugging.md (needs graphviz)
-#   make install  install below PREFIX (/usr/local)
-#   make deps     install what the above need and the machine lacks
+#   make install  install below PREFIX (/usr/local), as LuaRocks builds it;
+#                 DESTDIR=folder for a package
+#   make uninstall     take that away again
+#   make amalgamation  the core as one file, build/amalgamation/cpromise.c
+#   make rockspec write that of the release from rockspec/cpromise-scm-1.rockspec
+#   make dist     source archive and rocks of the last commit, in build/dist
+#   make deps     install what building and the demo need and the machine lacks
 #   make clean    remove what was built
 #   make help     print this
 #
 # demo and test install what is missing first; DEPS=no leaves that out.
 
-LUA ?= lua5.4
-LUA_VERSION = 5.4
-LUA_INCDIR ?= $(firstword $(wildcard /usr/include/lua5.4 \
-  /usr/local/include/lua5.4 /opt/homebrew/include/lua5.4) /usr/include)
+LUA_VERSION ?= 5.4
+LUA ?= lua$(LUA_VERSION)
+LUA_INCDIR ?= $(firstword $(wildcard /usr/include/lua$(LUA_VERSION) \
+  /usr/local/include/lua$(LUA_VERSION) \
+  /opt/homebrew/include/lua$(LUA_VERSION)) /usr/include)
 BUSTED ?= $(or $(shell command -v busted),/usr/bin/busted)
-PREFIX ?= /usr/local
+VERSION := $(shell sed -n 's/.*CP_VERSION "cpromise \(.*\)"/\1/p' csrc/core.h)
 DEPS ?= yes
 FOLDER ?=
 FILES ?=
@@ -38,6 +44,19 @@ BENCH ?=
 ROUNDS ?=
 NOTE ?=
 
+# Where make install puts what it installs, all of it below DESTDIR. The names
+# are those of Lua's own Makefile.
+PREFIX ?= /usr/local
+DESTDIR ?=
+INSTALL_LMOD ?= $(PREFIX)/share/lua/$(LUA_VERSION)
+INSTALL_CMOD ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
+INSTALL_DATA ?= $(PREFIX)/share
+INSTALL_DOC ?= $(PREFIX)/share/doc/cpromise
+INSTALL_PC ?= $(PREFIX)/lib/pkgconfig
+
+# What is installed has no assertions, and is optimized as LuaRocks does it, or
+# as CFLAGS says if somebody has set it, as those who make packages do.
+RELEASE_CFLAGS := $(if $(CFLAGS),$(CFLAGS),-O2) -fPIC -DNDEBUG
 CFLAGS ?= -O2 -g
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wconversion \
   -Wcast-qual -Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes \
@@ -54,10 +73,10 @@ SOURCES = $(sort $(wildcard csrc/*.c))
 HEADERS = $(wildcard csrc/*.h)
 OBJECTS = $(SOURCES:csrc/%.c=build/obj/%.o)
 CORE = build/cpromise/core.so
+RELEASE_CORE = build/release/$(LUA_VERSION)/cpromise/core.so
 BENCH_CORE = build/bench/cpromise/core.so
 SUPPORT = $(patsubst spec/support/%.c,build/support/%.so,\
   $(wildcard spec/support/*.c))
-LUA_FILES = $(shell find lua -name '*.lua')
 
 # The library from this tree, before any that is installed.
 ENV = LUA_PATH_5_4='lua/?.lua;lua/?/init.lua;./?.lua;;' \
@@ -84,7 +103,7 @@ demo: deps
 	@$(MAKE) --no-print-directory all
 	@$(ENV) $(LUA) examples/linecount.lua $(if $(FOLDER),'$(FOLDER)')
 
-test: deps
+test: test-deps
 	@$(MAKE) --no-print-directory all support
 ifeq ($(FILES),)
 	$(ENV) $(LUA) $(BUSTED) --exclude-pattern=gc_spec
@@ -136,7 +155,7 @@ docs:
 support: $(SUPPORT)
 
 # JOBS at a time; MUTANTS='^queue' for those of such names
-mutants: deps
+mutants: test-deps
 	@$(MAKE) --no-print-directory all support
 	@$(ENV) CC='$(CC)' LUA_INCDIR='$(LUA_INCDIR)' BUSTED='$(BUSTED)' \
 	  JOBS='$(JOBS)' $(LUA) spec/mutants/run.lua '$(MUTANTS)'
@@ -144,22 +163,52 @@ mutants: deps
 check:
 	.ci/check
 
-install: all
-	install -d $(PREFIX)/lib/lua/$(LUA_VERSION)/cpromise
-	install -m 755 $(CORE) $(PREFIX)/lib/lua/$(LUA_VERSION)/cpromise/
-	for f in $(LUA_FILES); do \
-	  to=$(PREFIX)/share/lua/$(LUA_VERSION)/$${f#lua/}; \
-	  install -d "$$(dirname "$$to")" && install -m 644 "$$f" "$$to" \
-	    || exit 1; \
-	done
+$(RELEASE_CORE): $(SOURCES) $(HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(SHARED) $(CPPFLAGS) $(RELEASE_CFLAGS) -I$(LUA_INCDIR) \
+	  $(LDFLAGS) -o $@ $(SOURCES)
+
+install: $(RELEASE_CORE)
+	@$(INSTALL_ENV) .ci/install install
+
+uninstall:
+	@$(INSTALL_ENV) .ci/install uninstall
+
+INSTALL_ENV = CORE='$(RELEASE_CORE)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' \
+  INSTALL_LMOD='$(INSTALL_LMOD)' INSTALL_CMOD='$(INSTALL_CMOD)' \
+  INSTALL_DATA='$(INSTALL_DATA)' INSTALL_DOC='$(INSTALL_DOC)' \
+  INSTALL_PC='$(INSTALL_PC)' LUA_VERSION='$(LUA_VERSION)' \
+  VERSION='$(VERSION)'
+
+amalgamation: build/amalgamation/cpromise.c
+
+build/amalgamation/cpromise.c: $(SOURCES) $(HEADERS) csrc/amalgamate.lua
+	@mkdir -p $(@D)
+	$(LUA) csrc/amalgamate.lua $(SOURCES) >$@.new
+	@mv $@.new $@
+
+# The rockspec of the version in csrc/core.h
+rockspec:
+	sed -e 's/"scm-1"/"$(VERSION)-1"/' -e 's/branch = .*/dir = "$(RELEASE)",/' \
+	  -e 's,url = "git.*,url = "$(RELEASES)/$(RELEASE).tar.gz"\,,' \
+	  rockspec/cpromise-scm-1.rockspec >rockspec/$(RELEASE)-1.rockspec
+
+RELEASE = cpromise-$(VERSION)
+RELEASES = https://example.org/cpromise/releases
+
+dist:
+	@LUA_VERSION='$(LUA_VERSION)' .ci/dist
 
 deps:
 	@test "$(DEPS)" != yes || CC='$(CC)' LUA='$(LUA)' .ci/deps
+
+test-deps:
+	@test "$(DEPS)" != yes || CC='$(CC)' LUA='$(LUA)' .ci/deps test
 
 clean:
 	rm -rf build csrc/*.o cpromise lua/cpromise/*.so
 
 .PHONY: all help demo test soak mutants support check docs pictures install \
-  deps clean \
+  uninstall amalgamation rockspec dist deps test-deps clean \
   bench bench-tiny bench-quick bench-full bench-count bench-check \
   bench-accept bench-growth bench-report bench-uv bench-deps

@@ -954,6 +954,7 @@ int cp_setScheduler (lua_State *L) {
 
 
 int cp_setBlocks (lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   lua_setiuservalue(L, CONTEXT, CTX_BLOCKS);
   return 0;

@@ -55,7 +55,7 @@ LUA_API int lua_closethread (lua_State *L, lua_State *from);
 /* Whether code may close the coroutine that it runs in. */
 #define CP_MAY_CLOSE_ITSELF (LUA_VERSION_NUM >= 505)
 
-#define CP_VERSION "cpromise scm"
+#define CP_VERSION "cpromise 0.1.0"
 
 #if defined(__GNUC__)
 #define CP_EXPORT extern __attribute__((visibility("default")))

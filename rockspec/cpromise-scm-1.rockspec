@@ -2,14 +2,19 @@ rockspec_format = "3.0"
 package = "cpromise"
 version = "scm-1"
 source = {
-  url = "git+file://.",
+  url = "git+https://example.org/cpromise/cpromise.git",
+  branch = "main",
 }
 description = {
-  summary = "Promises with ECMAScript's semantics, written in C",
+  summary = "Promises and async/await, written in C",
   detailed = [[
-Promises for Lua 5.4: a C core holds the states, the microtask queue and the
-combinators. The order of events is exactly ECMAScript's.]],
+Promises and async/await for Lua, on the event loop that your program already
+has: cancellation that cleans up, timeouts, scopes, semaphores and channels,
+tracebacks across awaits. The order of events is that of JavaScript.]],
+  homepage = "https://example.org/cpromise",
+  issues_url = "https://example.org/cpromise/issues",
   license = "MIT",
+  labels = {"async", "promise", "coroutine", "concurrency"},
 }
 supported_platforms = {"unix"}
 dependencies = {
@@ -101,6 +106,8 @@ build = {
     ["cpromise.uv.work"] = "lua/cpromise/uv/work.lua",
     ["cpromise.watch"] = "lua/cpromise/watch.lua",
   },
+  install = {conf = {"LICENSE"}},
+  copy_directories = {"docs", "types"},
 }
 test = {
   type = "command",

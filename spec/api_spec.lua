@@ -57,6 +57,8 @@ describe("types/cpromise.lua", function()
   end
 end)
 
+local version = Promise._VERSION:match "^cpromise (.+)$"
+
 describe("the rockspec", function()
   local spec = {}
   assert(loadfile("rockspec/cpromise-scm-1.rockspec", "t", spec))()
@@ -85,5 +87,25 @@ describe("the rockspec", function()
       listed[file] = true
     end
     assert.same(files "find csrc -name '*.c'", listed)
+  end)
+
+  -- make rockspec writes it
+  it("has the same for the release, but for version and source", function()
+    local release = {}
+    local name = "cpromise-" .. version
+    local file = "rockspec/" .. name .. "-1.rockspec"
+    assert(loadfile(file, "t", release))()
+    assert.equal(version .. "-1", release.version)
+    assert.equal(name, release.source.dir)
+    assert.equal(name .. ".tar.gz", release.source.url:match "[^/]+$")
+    release.version, release.source = spec.version, spec.source
+    assert.same(spec, release)
+  end)
+end)
+
+describe("the changelog", function()
+  it("begins with the version of the library", function()
+    local file <close> = assert(io.open "CHANGELOG.md")
+    assert.equal(version, file:read "a":match "\n## (%S+)")
   end)
 end)

@@ -110,16 +110,17 @@ describe("requiring the library again", function()
       local _ <close> = setmetatable({}, {__close = function()
         core._VERSION = version
       end})
-      core._VERSION = "cpromise 0.1"
+      core._VERSION = "cpromise 0"
       reload "cpromise.core"
     end)
-    assert.equal("cpromise scm can't be loaded beside cpromise 0.1, which " ..
+    local version = require "cpromise.core"._VERSION
+    assert.equal(version .. " can't be loaded beside cpromise 0, which " ..
       "this Lua state has already", text:match "[^\n]*$")
     text = child.run [[
-      require "cpromise.core"._VERSION = "cpromise 0.1"
+      require "cpromise.core"._VERSION = "cpromise 0"
       print(select(2, pcall(require, "cpromise")))
     ]]
-    assert.equal("the Lua files of cpromise scm don't fit the core of " ..
-      "cpromise 0.1: one of them is left from another installation\n", text)
+    assert.equal("the Lua files of " .. version .. " don't fit the core " ..
+      "of cpromise 0: one of them is left from another installation\n", text)
   end)
 end)

@@ -3,7 +3,7 @@
 
 local core = require "cpromise.core"
 
-local VERSION <const> = "cpromise scm"
+local VERSION <const> = "cpromise 0.1.0"
 if core._VERSION ~= VERSION then
   error(("the Lua files of %s don't fit the core of %s: one of them is " ..
     "left from another installation"):format(VERSION, core._VERSION), 0)
