@@ -1,4 +1,4 @@
---- types/cpromise.lua is the one text of the API: what the library exports
+--- types/library/cpromise.lua is the one text of the API: what the library exports
 --- stands there, and nothing else does.
 
 local Promise = require "cpromise"
@@ -22,7 +22,7 @@ local function defined(text, object)
   return names
 end
 
-local text = read "types/cpromise.lua"
+local text = read "types/library/cpromise.lua"
 
 local function agrees(object, exported)
   local names = defined(text, object)
@@ -41,7 +41,7 @@ local function agrees(object, exported)
   end
 end
 
-describe("types/cpromise.lua", function()
+describe("types/library/cpromise.lua", function()
   agrees("Promise", Promise)
   agrees("promise", require "cpromise.core".methods)
   for name, object in pairs {

@@ -513,10 +513,10 @@ describe("dot", function()
   end)
 end)
 
-describe("types/cpromise.trace.lua", function()
+describe("types/library/cpromise/trace.lua", function()
   it("defines what the module has, and nothing else", function()
     local defined, exported = {}, {}
-    for name in read "types/cpromise.trace.lua"
+    for name in read "types/library/cpromise/trace.lua"
       :gmatch "\nfunction trace%.([%w_]+)" do
       defined[name] = true
     end

@@ -1,4 +1,4 @@
---- types/cpromise.uv.lua is the one text of luv's layer: what that exports
+--- types/library/cpromise/uv.lua is the one text of luv's layer: what that exports
 --- stands there, and docs/uv.md is made from it.
 
 local Promise = require "cpromise"
@@ -10,7 +10,7 @@ local uv = require "cpromise.uv"
 
 local await = Promise.await
 
-local TYPES <const> = "types/cpromise.uv.lua"
+local TYPES <const> = "types/library/cpromise/uv.lua"
 
 local text = spec.get(TYPES)
 
