@@ -14,7 +14,7 @@
 #   make bench-growth  count instructions for few and for many operations
 #   make bench-uv      proxy, Redis and files beside node (ROUNDS=5)
 #   make bench-report  measure, and write docs/benchmarks.md, with NOTE='...'
-#   make docs     write docs/uv.md from types/
+#   make docs     write reference.md, uv.md and types/teal from types/library
 #   make pictures draw those of docs/debugging.md (needs graphviz)
 #   make install  install below PREFIX (/usr/local)
 #   make deps     install what the above need and the machine lacks
@@ -131,7 +131,7 @@ pictures: all
 	dot -Tsvg -Grankdir=TB build/waiting.dot >docs/waiting.svg
 
 docs:
-	$(LUA) types/document.lua types/cpromise.uv.lua >docs/uv.md
+	$(LUA) tools/generated.lua
 
 support: $(SUPPORT)
 

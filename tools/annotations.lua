@@ -1,6 +1,6 @@
 --- Reads definitions for the Lua language server (types/library): a list of
---- blocks, with their types as trees. What it can't read is an error with file
---- and line.
+--- blocks, with their types as trees. What it can't read is an error with
+--- file and line.
 ---
 --- The files keep a form that is a little stricter than the server's:
 ---
@@ -14,7 +14,7 @@
 
 local annotations = {}
 
--- Types -----------------------------------------------------------------------
+-- Types ---------------------------------------------------------------------
 -- A tree has a `kind`:
 --   name      name, arguments (types, of a generic class)
 --   literal   text
@@ -162,7 +162,7 @@ function annotations.walk(tree, visit)
   if tree.type then annotations.walk(tree.type, visit) end
 end
 
--- Tags ------------------------------------------------------------------------
+-- Tags ----------------------------------------------------------------------
 
 -- What stands after two blanks.
 function Scanner:rest()
@@ -262,7 +262,7 @@ function tags.nodiscard(block, scanner)
   block.is_nodiscard = true
 end
 
--- Blocks ----------------------------------------------------------------------
+-- Blocks --------------------------------------------------------------------
 
 local function new_block(line)
   return {
@@ -318,7 +318,8 @@ function annotations.read(text, source)
     number = number + 1
     local place = ("%s:%d"):format(source, number)
     local comment = line:match "^%-%-%-(.*)$"
-    local object, field, of = line:match '^([%w_]+)%["(%w+)"%] = %1%.(%w+)$'
+    local object, field, of =
+      line:match '^([%w_]+)%["(%w+)"%] = %1%.(%w+)$'
     if comment then
       block = block or new_block(number)
       if comment:find "^@" then
@@ -327,7 +328,8 @@ function annotations.read(text, source)
         table.insert(block.text, (comment:gsub("^ ", "")))
       end
     elseif line:find "^%-%- .* %-+$" then
-      add {kind = "section", text = line:match "^%-%- (.-) %-+$", line = number}
+      local title = line:match "^%-%- (.-) %-+$"
+      add {kind = "section", text = title, line = number}
     elseif line:find "^%-%- " then
       add {kind = "note", text = line:sub(4), line = number}
     elseif block then
@@ -358,7 +360,7 @@ function annotations.read_file(source)
   return blocks
 end
 
--- Text of types ---------------------------------------------------------------
+-- Text of types -------------------------------------------------------------
 
 local show
 

@@ -5,8 +5,8 @@ local annotations = require "tools.annotations"
 
 local builtin = {}
 for name in ([[
-  any nil true false boolean number integer string table function thread userdata
-  file* unknown
+  any nil true false boolean number integer string table function thread
+  userdata file* unknown
 ]]):gmatch "%S+" do
   builtin[name] = 0
 end
@@ -64,7 +64,9 @@ local function types_of(block)
   for _, items in ipairs {block.fields, block.params, block.returns} do
     for _, entry in ipairs(items) do table.insert(list, entry.type) end
   end
-  for _, parent in ipairs(block.parents or {}) do table.insert(list, parent) end
+  for _, parent in ipairs(block.parents or {}) do
+    table.insert(list, parent)
+  end
   if block.type then table.insert(list, block.type) end
   return list
 end
@@ -74,7 +76,9 @@ end
 function Check:types(block)
   local generics = {}
   for _, name in ipairs(block.generics) do generics[name] = false end
-  for _, tree in ipairs(types_of(block)) do self:type(block, tree, generics) end
+  for _, tree in ipairs(types_of(block)) do
+    self:type(block, tree, generics)
+  end
   for name, is_used in pairs(generics) do
     if not is_used and block.kind ~= "class" then
       self:report(block, "'%s' is not used", name)
@@ -171,8 +175,8 @@ function Check:file(file)
   end
 end
 
---- What is wrong with files, as `annotations.read` reads them, with their name
---- in `source`: a list of texts with file and line.
+--- What is wrong with files, as `annotations.read` reads them, with their
+--- name in `source`: a list of texts with file and line.
 ---@param files table
 ---@return string[]
 return function(files)

@@ -121,7 +121,7 @@ function Page:a_function(block)
   if block.is_nodiscard then
     self:add "- the result is not to be dropped"
   end
-  self:add ""
+  if self.out[#self.out]:find "^%- " then self:add "" end
 end
 
 -- Functions without text follow one another.
@@ -262,7 +262,8 @@ local function write(title, files, classes)
     end
   end
   self:note_classes()
-  self:add(("(Made from %s by `make docs`.)"):format(table.concat(names, ", ")))
+  names = table.concat(names, ", ")
+  self:add(("(Made from %s by `make docs`.)"):format(names))
   return self
 end
 

@@ -6,7 +6,7 @@ local teal = require "tools.teal"
 
 local LIBRARY <const> = "types/library/"
 
--- The modules, in the order of the reference; that of luv is a page by itself.
+-- The modules, in the order of the reference. That of luv has its own page.
 local modules = {
   "cpromise", "cpromise/loop/virtual", "cpromise/loop/luv", "cpromise/trace",
 }

@@ -53,7 +53,8 @@ function markdown.read(text)
     if level then
       local plain = heading:gsub("`", "")
       table.insert(page.headings, {
-        level = #level, text = plain, anchor = anchor_of(plain), line = number,
+        level = #level, text = plain, anchor = anchor_of(plain),
+        line = number,
       })
     end
     local bare = line:gsub("`[^`]*`", "``")

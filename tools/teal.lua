@@ -33,7 +33,7 @@ function Teal:class(name)
   return own or inner or name
 end
 
--- Types -----------------------------------------------------------------------
+-- Types ---------------------------------------------------------------------
 
 function Teal:name(tree)
   if tree.name == "table" and #tree.arguments == 2 then
@@ -44,7 +44,9 @@ function Teal:name(tree)
   if name:find "^cpromise" then name = self:class(name) end
   if #tree.arguments == 0 then return name end
   local list = {}
-  for i, argument in ipairs(tree.arguments) do list[i] = self:type(argument) end
+  for i, argument in ipairs(tree.arguments) do
+    list[i] = self:type(argument)
+  end
   return name .. "<" .. table.concat(list, ", ") .. ">"
 end
 
@@ -112,7 +114,7 @@ function Teal:type(tree)
   return kinds[tree.kind](self, tree)
 end
 
--- Several functions of one name -----------------------------------------------
+-- Several functions of one name ---------------------------------------------
 
 local function names_in(tree)
   local names = {}
@@ -234,7 +236,7 @@ local function bind(params, generics)
   return text, unbound
 end
 
--- Records ---------------------------------------------------------------------
+-- Records -------------------------------------------------------------------
 
 function Teal:add(text)
   table.insert(self.out, self.indent .. text)

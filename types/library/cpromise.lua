@@ -99,6 +99,7 @@ local promise = {}
 
 
 -- Construction ---------------------------------------------------------------
+-- ECMA-262, 27.2.3 and 27.2.4; docs/semantics.md tells what differs in Lua.
 
 --- Make a promise (27.2.3.1). `executor(resolve, reject, onCancel)` is called
 --- at once. An error thrown in it rejects, unless the promise has been
@@ -187,6 +188,7 @@ function Promise.is(v) end
 
 
 -- Chaining -------------------------------------------------------------------
+-- ECMA-262, 27.2.5; docs/semantics.md tells when what runs.
 
 --- React to the outcome (27.2.5.4): `onFulfilled` gets all values,
 --- `onRejected` the reason. The result is a promise for all that the handler
@@ -323,6 +325,7 @@ function Promise.cancelled() end
 
 
 -- Structured concurrency -----------------------------------------------------
+-- docs/cancellation.md tells the model.
 
 --- Async calls, its *children*, that end before the scope does. See
 --- `Promise.scope`.
@@ -382,13 +385,14 @@ function scope:cancel(reason) end
 
 
 -- Combinators ----------------------------------------------------------------
--- They take a sequence (a table `t` of `t.n` elements if that, read raw, is an
--- integer from 0, else of `#t`; holes count as nil), or an iterator, as a
--- generic `for` takes it: `f, state, control, closing`. The element is the
--- second value of a step if there are two or more, else the first. Elements
--- are promises, thenables and plain values. An error while taking them
--- rejects. Of an element with several values the first counts, but `any` and
--- `race` pass all on. They raise for what is no iterable.
+-- ECMA-262, 27.2.4.1 to 27.2.4.5. They take a sequence (a table `t` of `t.n`
+-- elements if that, read raw, is an integer from 0, else of `#t`; holes count
+-- as nil), or an iterator, as a generic `for` takes it: `f, state, control,
+-- closing`. The element is the second value of a step if there are two or
+-- more, else the first. Elements are promises, thenables and plain values. An
+-- error while taking them rejects. Of an element with several values the
+-- first counts, but `any` and `race` pass all on. They raise for what is no
+-- iterable.
 
 --- What the combinators take.
 ---@alias cpromise.Iterable table|fun(state: any, control: any): ...: any
@@ -478,6 +482,7 @@ function Promise.isAggregate(v) end
 
 
 -- Coroutines -----------------------------------------------------------------
+-- ECMA-262, 27.7; docs/semantics.md lists the places that can't wait.
 
 --- An async function (27.7): each call starts `fn` in a coroutine at once and
 --- returns a promise of its results; an error in it rejects. The call never
@@ -554,6 +559,7 @@ function Promise.wrap(fn) end
 
 
 -- The queue and the loop -----------------------------------------------------
+-- docs/semantics.md tells when what runs.
 
 --- Run jobs until none is left, or `max` have run; then report rejections
 --- that nobody handles. Returns how many jobs ran. Inside a job it returns 0
@@ -621,6 +627,7 @@ function Promise.loop() end
 
 
 -- Time and callbacks ---------------------------------------------------------
+-- docs/cancellation.md tells what a timeout cancels.
 
 --- A promise that is resolved with the values after that many seconds (a
 --- number from 0, fractions allowed; math.huge: never), on the loop's clock and
@@ -703,7 +710,8 @@ function Promise.promisify(fn, options) end
 -- Many at once ---------------------------------------------------------------
 -- Functions given to these run as async calls: they may await, and return
 -- promises. Cancelling a promise that these return cancels what runs for it,
--- with the same cancellation; it rejects when that has ended.
+-- with the same cancellation; it rejects when that has ended, as
+-- docs/cancellation.md tells.
 
 --- Options of `Promise.map`.
 ---@class cpromise.MapOptions
@@ -890,6 +898,7 @@ function event:wait() end
 
 
 -- Rejections nobody handles --------------------------------------------------
+-- ECMA-262, 27.2.1.9, leaves this to the host; docs/debugging.md shows reports.
 
 --- Replace the report of rejections nobody handles: after a drain,
 --- `hook(reason, promise, traceback)` is called once for each rejected promise
@@ -913,6 +922,7 @@ function Promise.onRejectionHandled(hook) end
 
 
 -- Seeing ---------------------------------------------------------------------
+-- docs/debugging.md goes through programs that are wrong.
 
 --- Switch the debug mode on or off; without an argument, leave it. Returns
 --- whether it was on. The environment variable `CPROMISE_DEBUG=1` switches it
