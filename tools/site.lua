@@ -1,10 +1,11 @@
---- Makes the documents into pages of HTML, with pandoc, which needs no network
---- then, and no scripts to be read:
+--- Makes the documents into pages of HTML, with pandoc; to read them takes no
+--- network and no scripts:
 ---
 ---     lua5.4 tools/site.lua FOLDER
 ---
---- All of docs/*.md and of *.md is taken. docs/site/order.txt has the order and
---- the short names of pages; one that is not there comes last, by its title.
+--- All of docs/*.md and of *.md is taken. docs/site/order.txt has the order
+--- and the short names of pages; one that is not there comes last, by its
+--- title.
 
 local SITE <const> = "docs/site/"
 
@@ -38,7 +39,7 @@ local function lines_of(command)
   return list
 end
 
--- The pages ------------------------------------------------------------------
+-- The pages -----------------------------------------------------------------
 
 -- "README.md" is index.html; "docs/uv.md" is docs/uv.html.
 local function page_of(name)
@@ -53,7 +54,9 @@ end
 -- All documents, in the order of the navigation: {name=, page=, title=}.
 local function find_pages()
   local exists, pages = {}, {}
-  for _, name in ipairs(lines_of "ls *.md docs/*.md") do exists[name] = true end
+  for _, name in ipairs(lines_of "ls *.md docs/*.md") do
+    exists[name] = true
+  end
   local function add(name, title)
     if not exists[name] then return end
     exists[name] = nil
