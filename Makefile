@@ -15,6 +15,7 @@
 #   make bench-uv      proxy, Redis and files beside node (ROUNDS=5)
 #   make bench-report  measure, and write docs/benchmarks.md, with NOTE='...'
 #   make docs     write reference.md, uv.md and types/teal from types/library
+#   make site     make all documents into pages below build/site (with pandoc)
 #   make pictures draw those of docs/debugging.md (needs graphviz)
 #   make install  install below PREFIX (/usr/local)
 #   make deps     install what the above need and the machine lacks
@@ -133,6 +134,10 @@ pictures: all
 docs:
 	$(LUA) tools/generated.lua
 
+site:
+	@rm -rf build/site
+	@$(LUA) tools/site.lua build/site
+
 support: $(SUPPORT)
 
 # JOBS at a time; MUTANTS='^queue' for those of such names
@@ -159,7 +164,7 @@ deps:
 clean:
 	rm -rf build csrc/*.o cpromise lua/cpromise/*.so
 
-.PHONY: all help demo test soak mutants support check docs pictures install \
+.PHONY: all help demo test soak mutants support check docs site pictures install \
   deps clean \
   bench bench-tiny bench-quick bench-full bench-count bench-check \
   bench-accept bench-growth bench-report bench-uv bench-deps

@@ -4,7 +4,8 @@
 ---
 --- A function is shown with its text, its parameters and its results; one
 --- without text is a row of a table. A class is shown with its fields. A file
---- of Markdown is taken as it is. The page begins with its contents.
+--- of Markdown is taken as it is. The page begins with what the first file
+--- says of its module, and with its contents.
 
 local annotations = require "tools.annotations"
 local markdown = require "tools.markdown"
@@ -153,15 +154,17 @@ function Page:an_alias(block)
   self:add("- `" .. show(block.type) .. "`\n")
 end
 
--- The first class of a file is the module. That of the page's first file has
--- no heading of its own.
+-- The first class of a file is the module. That of the page's first file
+-- stands above the contents.
 function Page:module(block)
-  if self.is_begun then self:heading(2, self.module_name) end
-  self.is_begun = true
+  if self.head then
+    self:heading(2, self.module_name)
+  end
   self:text(block.text)
   self:items(block.fields)
   self:overloads(block)
   if #block.fields + #block.overloads > 0 then self:add "" end
+  if not self.head then self.head, self.out = self.out, {} end
 end
 
 local writers = {
@@ -277,10 +280,11 @@ function document.of(title, files)
   local classes = {}
   write(title, files, classes)
   local page = write(title, files, classes)
-  local head = table.concat({
-    "# " .. title .. "\n", "## Contents\n", contents(page.contents),
+  return table.concat({
+    "# " .. title .. "\n", table.concat(page.head, "\n"),
+    "## Contents\n", contents(page.contents),
+    table.concat(page.out, "\n"), "",
   }, "\n")
-  return head .. "\n" .. table.concat(page.out, "\n") .. "\n"
 end
 
 --- The page of files by name.

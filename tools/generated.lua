@@ -17,9 +17,10 @@ local generated = {}
 
 local files = {}
 for i, name in ipairs(modules) do files[i] = LIBRARY .. name .. ".lua" end
+table.insert(files, "types/README.md")
 
 generated["docs/reference.md"] = function()
-  return document.make("Reference", "types/README.md", table.unpack(files))
+  return document.make("Reference", table.unpack(files))
 end
 
 generated["docs/uv.md"] = function()

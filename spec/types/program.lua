@@ -24,7 +24,7 @@ a_string(await(p))
 a_string((p:await()))
 an_integer(await(p)) --! param-type-mismatch
 an_integer(await(p:next(function(text) return #text end)))
-a_string(await(p:next(function(text) return #text end))) --! param-type-mismatch
+a_string(await(p:next(function() return 1 end))) --! param-type-mismatch
 p:next(function(text) return #text end):next(an_integer)
 p:next(function(text) an_integer(text) end) --! param-type-mismatch
 a_string(await(p:next(function() return get() end)))

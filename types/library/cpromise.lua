@@ -1,6 +1,7 @@
 ---@meta cpromise
 
---- Promises with the semantics of ECMAScript. Clauses are those of ECMA-262.
+--- What `require "cpromise"` returns: promises with the semantics of
+--- ECMAScript. Clauses are those of ECMA-262.
 ---
 --- A promise is *pending*, *fulfilled* (with any number of values) or
 --- *rejected* (with one reason); fulfilled or rejected is *settled*;
