@@ -243,12 +243,19 @@ describe("the loop protocol", function()
     end
   end
 
+  it("says what a loop of one's own may use", function()
+    for name in pairs(functions_of(definitions "cpromise.loop", "loop")) do
+      assert.is_function(require "cpromise.loop"[name], name)
+    end
+  end)
+
   it("names what setLoop asks for, and no more", function()
     for missing, how in pairs(protocol) do
       local loop = {}
       for key in pairs(protocol) do
         loop[key] = key ~= missing and function() end or nil
       end
+      if missing == "suspend" or missing == "take" then loop.own = nil end
       loop.now = loop.now and function() return 0 end
       assert.equal(how == "optional", (pcall(Promise.setLoop, loop)), missing)
     end

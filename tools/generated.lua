@@ -8,7 +8,8 @@ local LIBRARY <const> = "types/library/"
 
 -- The modules, in the order of the reference. That of luv has its own page.
 local modules = {
-  "cpromise", "cpromise/loop/virtual", "cpromise/loop/luv", "cpromise/trace",
+  "cpromise", "cpromise/loop", "cpromise/loop/luv", "cpromise/loop/cqueues",
+  "cpromise/loop/frame", "cpromise/loop/virtual", "cpromise/trace",
 }
 
 local UV <const> = "cpromise/uv"

@@ -68,7 +68,8 @@ local promise = {}
 ---@field message string  "All promises were rejected"
 
 --- A loop, as modules like `cpromise.loop.luv` are. The functions take no
---- `self`. What each must do stands in lua/cpromise/loop.lua.
+--- `self`. What each must do stands in lua/cpromise/loop.lua,
+--- and docs/hosts.md has programs.
 ---@class cpromise.Loop
 ---@field wake fun(drain: fun())  see that `drain()` is called soon, not at once
 ---@field step fun(): boolean|"stopped"  run the loop once, waiting if need be; false when nothing is alive; "stopped" if the program has stopped the loop, which ends `Promise.run()`
@@ -80,23 +81,7 @@ local promise = {}
 ---@field interrupt? fun(fn: fun()): fun()  call `fn` on each Ctrl-C; returns a function that ends that
 ---@field own? fun(): boolean  whether the running coroutine is one that the loop resumes; with it go `suspend` and `take`
 ---@field suspend? fun(start: fun(wake: fun()))  wait in such a one: call `start(wake)`, and return when `wake()` has been called
----@field take? fun(resume: fun(...), ...): boolean  an async function has yielded these values; if they are for the loop, call `resume(...)` later with what it gets for them, and return true
-
---- What `require "cpromise.loop.virtual"` returns: a clock for tests, which
---- moves only when it is told to.
----@class cpromise.VirtualLoop: cpromise.Loop
----@field advance fun(seconds: number)  let time pass: fire what falls due, and run the jobs in between
----@field new fun(): cpromise.VirtualLoop  another one, of the module alone
-
---- What `require "cpromise.loop.frame"` returns: for games and other hosts
---- that call once in each frame.
----@class cpromise.FrameLoop: cpromise.Loop
----@field frame fun(seconds: number)  so many seconds have passed since the last frame: run what waits and what has fallen due. Raises in a frame
----@field new fun(): cpromise.FrameLoop  another one, of the module alone
-
---- What `require "cpromise.loop.cqueues"` returns.
----@class cpromise.CqueuesLoop: cpromise.Loop
----@field queue userdata  the controller that it runs on; set it before the first use
+---@field take? fun(resume: fun(...: any), ...: any): boolean  an async function has yielded these values; if they are for the loop, call `resume(...)` later with what it gets for them, and return true
 
 
 -- Construction ---------------------------------------------------------------
@@ -157,9 +142,10 @@ function Promise.reject(reason) end
 ---
 --- Without `method`: a promise of this library as it is, else by `next`.
 --- Raises if the object has no such method.
----@param object any
----@param method? string|fun(object: any, resolve: fun(...), reject: fun(reason))
----@return Promise
+---@generic T
+---@param object cpromise.Promise<T>|any
+---@param method? string|fun(object: any, resolve: fun(...: any), reject: fun(reason: any))
+---@return cpromise.Promise<T>
 ---@nodiscard
 function Promise.from(object, method) end
 
@@ -227,7 +213,7 @@ function promise:catch(onRejected) end
 
 --- A table with `next`, `andThen`, `catch` and `finally`, which stands for the
 --- promise in libraries that take only tables for promises. These methods
---- return such tables, too.
+--- return such tables, too. Never raises.
 ---@return table
 ---@nodiscard
 function promise:totable() end
