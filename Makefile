@@ -14,7 +14,8 @@
 #   make bench-growth  count instructions for few and for many operations
 #   make bench-uv      proxy, Redis and files beside node (ROUNDS=5)
 #   make bench-report  measure, and write docs/benchmarks.md, with NOTE='...'
-#   make docs     write docs/uv.md from types/
+#   make docs     write reference.md, uv.md and types/teal from types/library
+#   make site     make all documents into pages below build/site (with pandoc)
 #   make pictures draw those of docs/debugging.md (needs graphviz)
 #   make install  install below PREFIX (/usr/local), as LuaRocks builds it;
 #                 DESTDIR=folder for a package
@@ -150,7 +151,11 @@ pictures: all
 	dot -Tsvg -Grankdir=TB build/waiting.dot >docs/waiting.svg
 
 docs:
-	$(LUA) types/document.lua types/cpromise.uv.lua >docs/uv.md
+	$(LUA) tools/generated.lua
+
+site:
+	@rm -rf build/site
+	@$(LUA) tools/site.lua build/site
 
 support: $(SUPPORT)
 
@@ -208,7 +213,7 @@ test-deps:
 clean:
 	rm -rf build csrc/*.o cpromise lua/cpromise/*.so
 
-.PHONY: all help demo test soak mutants support check docs pictures install \
-  uninstall amalgamation rockspec dist deps test-deps clean \
+.PHONY: all help demo test soak mutants support check docs site pictures \
+  install uninstall amalgamation rockspec dist deps test-deps clean \
   bench bench-tiny bench-quick bench-full bench-count bench-check \
   bench-accept bench-growth bench-report bench-uv bench-deps

@@ -22,6 +22,7 @@ dependencies = {
 }
 build = {
   type = "builtin",
+  copy_directories = {"types"},
   modules = {
     ["cpromise.core"] = {
       sources = {

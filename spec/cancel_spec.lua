@@ -1,4 +1,4 @@
---- Cancelling: each sentence of what types/cpromise.lua says of it.
+--- Cancelling: each sentence of what types/library/cpromise.lua says of it.
 
 local Promise = require "cpromise"
 local helper = require "spec.helper"

@@ -1,6 +1,7 @@
 --- What the specs share. Paths are set by `make test`.
 
 local Promise = require "cpromise"
+local check = require "cpromise.check"
 
 local helper = {}
 
@@ -25,6 +26,19 @@ end
 
 --- Whether this Lua has luv.
 helper.has_luv = pcall(require, "luv")
+
+--- The names of the options that a call looks for, which it is given in vain.
+function helper.known_options(call)
+  local names = {}
+  local not_options = check.not_options
+  check.not_options = function(v, known)
+    for name in pairs(known) do names[name] = true end
+    return not_options(v, known)
+  end
+  pcall(call, {["no such option"] = true})
+  check.not_options = not_options
+  return names
+end
 
 --- Collect all garbage, finalizers included.
 function helper.collect()

@@ -513,18 +513,6 @@ describe("dot", function()
   end)
 end)
 
-describe("types/cpromise.trace.lua", function()
-  it("defines what the module has, and nothing else", function()
-    local defined, exported = {}, {}
-    for name in read "types/cpromise.trace.lua"
-      :gmatch "\nfunction trace%.([%w_]+)" do
-      defined[name] = true
-    end
-    for name in pairs(trace) do exported[name] = true end
-    assert.same(defined, exported)
-  end)
-end)
-
 describe("the rules of the format", function()
   -- Texts of events, without what all of them have.
   local function check(...)

@@ -1,8 +1,7 @@
---- types/cpromise.uv.lua is the one text of luv's layer: what that exports
---- stands there, and docs/uv.md is made from it.
+--- types/library/cpromise/uv.lua is the one text of luv's layer: what that
+--- exports stands there.
 
 local Promise = require "cpromise"
-local document = require "types.document"
 local functions = require "cpromise.uv.functions"
 local luv = require "luv"
 local spec = require "spec.uv"
@@ -10,7 +9,7 @@ local uv = require "cpromise.uv"
 
 local await = Promise.await
 
-local TYPES <const> = "types/cpromise.uv.lua"
+local TYPES <const> = "types/library/cpromise/uv.lua"
 
 local text = spec.get(TYPES)
 
@@ -68,10 +67,4 @@ describe(TYPES, function()
       assert.same(defined(name), methods(object))
     end
   end))
-end)
-
-describe("docs/uv.md", function()
-  it("is what make docs makes of it", function()
-    assert.equal(document.of(text, TYPES), spec.get "docs/uv.md")
-  end)
 end)

@@ -1,5 +1,5 @@
 --- Promises with the semantics of ECMAScript. The functions are described in
---- types/cpromise.lua, and the semantics in docs/semantics.md.
+--- types/library/cpromise.lua, and the semantics in docs/semantics.md.
 
 local core = require "cpromise.core"
 

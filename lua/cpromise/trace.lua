@@ -1,5 +1,6 @@
 --- Pictures of a program: a timeline of what it does, and a graph of what it
---- waits for. The functions are described in types/cpromise.trace.lua.
+--- waits for. The functions are described in
+--- types/library/cpromise/trace.lua.
 
 local check = require "cpromise.check"
 local core = require "cpromise.core"

@@ -1,7 +1,7 @@
 --- Promises as ECMA-262 has them, sections 27.2 and 27.7: step by step and
 --- under its names, slow, and with nothing of the core in it. The standard
---- has no cancellation: what is said of it in types/cpromise.lua is added to
---- its steps in the same manner.
+--- has no cancellation: what is said of it in types/library/cpromise.lua is
+--- added to its steps in the same manner.
 ---
 --- `then` is called `next`, objects are tables, and what a function throws is
 --- an error of Lua's. There are no subclasses, so a constructor is no

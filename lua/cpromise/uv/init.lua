@@ -1,4 +1,5 @@
---- luv with promises. The functions are described in types/cpromise.uv.lua.
+--- luv with promises. The functions are described in
+--- types/library/cpromise/uv.lua.
 
 local connect = require "cpromise.uv.connect"
 local events = require "cpromise.uv.events"

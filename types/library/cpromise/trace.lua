@@ -4,11 +4,18 @@
 --- waits for. An optional module, which nothing else loads.
 ---
 --- ```lua
+--- local Promise = require "cpromise"
 --- local trace = require "cpromise.trace"
 ---
---- trace.start "timeline.json"
---- Promise.run(main)
---- trace.stop()
+--- local name = os.tmpname() -- or "timeline.json"
+--- trace.start(name)
+--- Promise.run(function() Promise.delay(0.01):await() end)
+--- print("written:", trace.stop())
+--- os.remove(name)
+--- ```
+---
+--- ```text
+--- written:	true
 --- ```
 ---
 --- While no timeline is written this costs nothing.
@@ -37,7 +44,7 @@ function trace.start(path) end
 
 --- End the timeline. What has not ended ends with it. Without one this does
 --- nothing. Raises, with the system's message, if the rest can't be written.
----@return boolean ended  whether there was one
+---@return boolean ended # whether there was one
 function trace.stop() end
 
 --- The graph of what a promise waits for, for Graphviz: `dot -Tsvg`. Each node
@@ -48,6 +55,6 @@ function trace.stop() end
 ---
 --- To know who holds permits it looks at every object of the program. Raises
 --- if `promise` is none.
----@param promise Promise
+---@param promise cpromise.Promise<any>
 ---@return string text
 function trace.dot(promise) end

@@ -1,6 +1,7 @@
 ---@meta cpromise
 
---- Promises with the semantics of ECMAScript. Clauses are those of ECMA-262.
+--- What `require "cpromise"` returns: promises with the semantics of
+--- ECMAScript. Clauses are those of ECMA-262.
 ---
 --- A promise is *pending*, *fulfilled* (with any number of values) or
 --- *rejected* (with one reason); fulfilled or rejected is *settled*;
@@ -12,17 +13,32 @@
 --- userdata with callable `next` and `catch`.
 ---
 --- A wrong argument raises Lua's `bad argument` error at the line of the
---- calling Lua code, before anything has changed. Where memory runs out a call
---- raises `not enough memory`, or its promise rejects with that.
+--- calling Lua code, before anything has changed. So does a method that is
+--- called on something else, and a `:` where a `.` belongs, as in
+--- `Promise:new(f)`. Where memory runs out a call raises `not enough memory`, or
+--- its promise rejects with that. "Never raises" means: but for these.
+---
+--- All times are seconds, fractions allowed.
 ---@class cpromise
----@overload fun(executor: cpromise.Executor): Promise
+---@overload fun(executor: cpromise.Executor): cpromise.Promise<any>
 ---@field _VERSION string  name and version of the library
 local Promise = {}
 
----@class Promise
+
+-- Types ----------------------------------------------------------------------
+-- `T` is the type of the first value of a promise, and `R` that of the first
+-- result of a function; `any` where it can't be told.
+
+--- A promise. `local p <close> = ...` cancels it at the end of the block if it
+--- is still pending. Reading a field that promises don't have raises.
+---@class cpromise.Promise<T>
 local promise = {}
 
----@alias cpromise.Executor fun(resolve: fun(...), reject: fun(reason: any), onCancel: fun(hook: fun(cancellation: cpromise.Cancellation)))
+--- What `Promise.new` calls.
+---@alias cpromise.Executor fun(resolve: fun(...: any), reject: fun(reason: any), onCancel: fun(hook: cpromise.Hook))
+
+--- What `cancel` calls.
+---@alias cpromise.Hook fun(cancellation: cpromise.Cancellation)
 
 --- The reason of a cancelled promise, the same table in all that were cancelled
 --- with it. `tostring` gives message and reason.
@@ -36,9 +52,14 @@ local promise = {}
 ---@field seconds number
 ---@field reason any  what was given to `timeout`
 
----@class cpromise.Settled
+--- A table of results in input order.
+---@class cpromise.Results<T>: {[integer]: T}
+---@field n integer  how many; results may be nil
+
+--- An outcome, in the table of an `allSettled`.
+---@class cpromise.Settled<T>
 ---@field status "fulfilled"|"rejected"
----@field value? any  the first value, if fulfilled
+---@field value? T  the first value, if fulfilled
 ---@field reason? any  the reason, if rejected
 
 --- Several reasons in one. `tostring` gives the message and all of them.
@@ -46,8 +67,9 @@ local promise = {}
 ---@field errors table  of `any` in input order, of a scope in order of time; with `n`
 ---@field message string  "All promises were rejected"
 
---- A loop, as modules like `cpromise.loop.luv` are one. The functions take no
---- `self`. What each must do stands in lua/cpromise/loop.lua.
+--- A loop, as modules like `cpromise.loop.luv` are. The functions take no
+--- `self`. What each must do stands in lua/cpromise/loop.lua,
+--- and docs/hosts.md has programs.
 ---@class cpromise.Loop
 ---@field wake fun(drain: fun())  see that `drain()` is called soon, not at once
 ---@field step fun(): boolean|"stopped"  run the loop once, waiting if need be; false when nothing is alive; "stopped" if the program has stopped the loop, which ends `Promise.run()`
@@ -59,26 +81,11 @@ local promise = {}
 ---@field interrupt? fun(fn: fun()): fun()  call `fn` on each Ctrl-C; returns a function that ends that
 ---@field own? fun(): boolean  whether the running coroutine is one that the loop resumes; with it go `suspend` and `take`
 ---@field suspend? fun(start: fun(wake: fun()))  wait in such a one: call `start(wake)`, and return when `wake()` has been called
----@field take? fun(resume: fun(...), ...): boolean  an async function has yielded these values; if they are for the loop, call `resume(...)` later with what it gets for them, and return true
-
---- What `require "cpromise.loop.virtual"` returns: a clock for tests, which
---- moves only when it is told to.
----@class cpromise.VirtualLoop: cpromise.Loop
----@field advance fun(seconds: number)  let time pass: fire what falls due, and run the jobs in between
----@field new fun(): cpromise.VirtualLoop  another one, of the module alone
-
---- What `require "cpromise.loop.frame"` returns: for games and other hosts
---- that call once in each frame.
----@class cpromise.FrameLoop: cpromise.Loop
----@field frame fun(seconds: number)  so many seconds have passed since the last frame: run what waits and what has fallen due. Raises in a frame
----@field new fun(): cpromise.FrameLoop  another one, of the module alone
-
---- What `require "cpromise.loop.cqueues"` returns.
----@class cpromise.CqueuesLoop: cpromise.Loop
----@field queue userdata  the controller that it runs on; set it before the first use
+---@field take? fun(resume: fun(...: any), ...: any): boolean  an async function has yielded these values; if they are for the loop, call `resume(...)` later with what it gets for them, and return true
 
 
 -- Construction ---------------------------------------------------------------
+-- ECMA-262, 27.2.3 and 27.2.4; docs/semantics.md tells what differs in Lua.
 
 --- Make a promise (27.2.3.1). `executor(resolve, reject, onCancel)` is called
 --- at once. An error thrown in it rejects, unless the promise has been
@@ -96,25 +103,32 @@ local promise = {}
 ---
 --- Raises if `executor` is not callable. `Promise(executor)` is the same.
 ---@param executor cpromise.Executor
----@return Promise
+---@return cpromise.Promise<any>
 function Promise.new(executor) end
 
 --- The first argument if it is a promise, else a promise that is resolved with
---- the values (27.2.4.7).
+--- the values (27.2.4.7). Never raises: an error in reading a thenable rejects.
+---@generic T
+---@param value? T|cpromise.Promise<T>
 ---@param ... any
----@return Promise
-function Promise.resolve(...) end
+---@return cpromise.Promise<T>
+---@nodiscard
+function Promise.resolve(value, ...) end
 
 --- A promise fulfilled with the values as they are: no value is taken for a
 --- promise or thenable to follow. (Handlers that pass such a value on resolve
---- with it, and that does look.)
+--- with it, and that does look.) Never raises.
+---@generic T
+---@param value? T
 ---@param ... any
----@return Promise
-function Promise.fulfill(...) end
+---@return cpromise.Promise<T>
+---@nodiscard
+function Promise.fulfill(value, ...) end
 
---- A promise rejected with the reason (27.2.4.6).
+--- A promise rejected with the reason (27.2.4.6). Never raises.
 ---@param reason any
----@return Promise
+---@return cpromise.Promise<any>
+---@nodiscard
 function Promise.reject(reason) end
 
 --- A promise that follows one of another library, whose method has that name:
@@ -128,34 +142,40 @@ function Promise.reject(reason) end
 ---
 --- Without `method`: a promise of this library as it is, else by `next`.
 --- Raises if the object has no such method.
----@param object any
----@param method? string|fun(object: any, resolve: fun(...), reject: fun(reason))
----@return Promise
+---@generic T
+---@param object cpromise.Promise<T>|any
+---@param method? string|fun(object: any, resolve: fun(...: any), reject: fun(reason: any))
+---@return cpromise.Promise<T>
 ---@nodiscard
 function Promise.from(object, method) end
 
 --- A promise and the functions that settle it (27.2.4.8), and the one that adds
---- hooks for `cancel`, as four results.
----@return Promise promise
----@return fun(...) resolve
+--- hooks for `cancel`, as four results. Never raises, and neither do the
+--- functions, but `onCancel` for a hook that is not callable.
+---@return cpromise.Promise<any> promise
+---@return fun(...: any) resolve
 ---@return fun(reason: any) reject
----@return fun(hook: fun(cancellation: cpromise.Cancellation)) onCancel
+---@return fun(hook: cpromise.Hook) onCancel
+---@nodiscard
 function Promise.withResolvers() end
 
 --- Call `fn(...)` at once; its results resolve the promise, its error rejects
 --- it (27.2.4.9). Raises if `fn` is not callable.
----@param fn fun(...): ...
+---@generic T
+---@param fn fun(...: any): T|cpromise.Promise<T>|nil, ...: any
 ---@param ... any
----@return Promise
+---@return cpromise.Promise<T>
 function Promise.try(fn, ...) end
 
 --- Whether `v` is a promise of this library. Never raises.
 ---@param v any
 ---@return boolean
+---@nodiscard
 function Promise.is(v) end
 
 
 -- Chaining -------------------------------------------------------------------
+-- ECMA-262, 27.2.5; docs/semantics.md tells when what runs.
 
 --- React to the outcome (27.2.5.4): `onFulfilled` gets all values,
 --- `onRejected` the reason. The result is a promise for all that the handler
@@ -163,60 +183,77 @@ function Promise.is(v) end
 --- ignored: the outcome passes through.
 ---
 --- A handler never runs before this call has returned. Handlers run one by one
---- from the microtask queue.
----@param onFulfilled? fun(...): ...
----@param onRejected? fun(reason: any): ...
----@return Promise
+--- from the microtask queue. Never raises.
+---@generic T, R
+---@param self cpromise.Promise<T>
+---@param onFulfilled? fun(value: T, ...: any): R|cpromise.Promise<R>|nil, ...: any
+---@param onRejected? fun(reason: any): ...: any
+---@return cpromise.Promise<R>
+---@overload fun(self: cpromise.Promise<T>, onFulfilled: nil, onRejected: fun(reason: any): R|cpromise.Promise<R>|nil, ...: any): cpromise.Promise<T|R>
 function promise:next(onFulfilled, onRejected) end
 
---- Another name of `next`.
----@param onFulfilled? fun(...): ...
----@param onRejected? fun(reason: any): ...
----@return Promise
+--- Another name of `next`. Never raises.
+---@generic T, R
+---@param self cpromise.Promise<T>
+---@param onFulfilled? fun(value: T, ...: any): R|cpromise.Promise<R>|nil, ...: any
+---@param onRejected? fun(reason: any): ...: any
+---@return cpromise.Promise<R>
+---@overload fun(self: cpromise.Promise<T>, onFulfilled: nil, onRejected: fun(reason: any): R|cpromise.Promise<R>|nil, ...: any): cpromise.Promise<T|R>
 function promise:andThen(onFulfilled, onRejected) end
 
 promise["then"] = promise.next
 
---- React to a rejection only (27.2.5.1): `p:next(nil, onRejected)`.
----@param onRejected? fun(reason: any): ...
----@return Promise
+--- React to a rejection only (27.2.5.1): `p:next(nil, onRejected)`. Never
+--- raises.
+---@generic T, R
+---@param self cpromise.Promise<T>
+---@param onRejected? fun(reason: any): R|cpromise.Promise<R>|nil, ...: any
+---@return cpromise.Promise<T|R>
 function promise:catch(onRejected) end
 
 --- A table with `next`, `andThen`, `catch` and `finally`, which stands for the
 --- promise in libraries that take only tables for promises. These methods
---- return such tables, too.
+--- return such tables, too. Never raises.
 ---@return table
 ---@nodiscard
 function promise:totable() end
 
 --- Call `onFinally()` on either outcome (27.2.5.3), which then passes through,
 --- after what the handler returned, if that is a promise or thenable. An error
---- in the handler, or a rejection of its result, replaces the outcome.
----@param onFinally? fun(): ...
----@return Promise
+--- in the handler, or a rejection of its result, replaces the outcome. Never
+--- raises.
+---@generic T
+---@param self cpromise.Promise<T>
+---@param onFinally? fun(): ...: any
+---@return cpromise.Promise<T>
 function promise:finally(onFinally) end
 
---- `"pending"`, `"fulfilled"` and the values, or `"rejected"` and the reason.
---- A promise that follows another is pending until that one has settled.
+--- `"pending"`, `"fulfilled"` and the values, or `"rejected"` and the reason. A
+--- promise that follows another is pending until that one has settled. Never
+--- raises.
 ---@return "pending"|"fulfilled"|"rejected" state
----@return any ...
+---@return any ... # the values, or the reason
+---@nodiscard
 function promise:status() end
 
 
---- The traceback of the error that rejected the promise, or the promise that
---- it follows; nil if it is not rejected, or was rejected by a call of
---- `reject` and awaited by nobody. It spans awaits: below the frames of the
---- code that threw the error stands `[await]`, and then those of each async
---- function that awaited it and did not catch it, the outermost last. Of a
---- long way the first ten hops and the last one are shown. The reason itself
---- is never changed.
+--- The traceback of the error that rejected the promise, or the promise that it
+--- follows; nil if it is not rejected, or was rejected by a call of `reject`
+--- and awaited by nobody. It spans awaits: below the frames of the code that
+--- threw the error stands `[await]`, and then those of each async function that
+--- awaited it and did not catch it, the outermost last. Of a long way the first
+--- ten hops and the last one are shown. The reason itself is never changed.
+--- Never raises.
 ---@return string?
+---@nodiscard
 function promise:traceback() end
 
 --- Report it to nobody if it is rejected and has no handler: for a task whose
 --- failure makes no difference. Returns the promise itself. Promises that are
---- derived from it are reported as ever.
----@return Promise
+--- derived from it are reported as ever. Never raises.
+---@generic T
+---@param self cpromise.Promise<T>
+---@return cpromise.Promise<T>
 function promise:ignore() end
 
 
@@ -254,8 +291,9 @@ function promise:cancel(reason) end
 --- leaves `p` and rejects at once. For a promise that others will want, as in
 --- a cache, and to give up without waiting: `Promise.shield(p):timeout(s)`.
 --- Raises if `p` is no promise.
----@param p Promise
----@return Promise
+---@generic T
+---@param p cpromise.Promise<T>
+---@return cpromise.Promise<T>
 ---@nodiscard
 function Promise.shield(p) end
 
@@ -274,8 +312,10 @@ function Promise.cancelled() end
 
 
 -- Structured concurrency -----------------------------------------------------
+-- docs/cancellation.md tells the model.
 
---- Async calls, its *children*, that end before the scope does.
+--- Async calls, its *children*, that end before the scope does. See
+--- `Promise.scope`.
 ---@class cpromise.Scope
 local scope = {}
 
@@ -301,9 +341,10 @@ local scope = {}
 --- collected.
 ---
 --- Raises if `fn` is not callable.
+---@generic R
 ---@overload fun(): cpromise.Scope
----@param fn fun(scope: cpromise.Scope): ...
----@return Promise
+---@param fn async fun(scope: cpromise.Scope): R|cpromise.Promise<R>|nil, ...: any
+---@return cpromise.Promise<R>
 ---@nodiscard
 function Promise.scope(fn) end
 
@@ -311,9 +352,10 @@ function Promise.scope(fn) end
 --- the scope's. If the scope has been cancelled, or a child has failed, it is
 --- cancelled at once, which its first `await` raises. Raises if `fn` is not
 --- callable, and if the scope has ended.
----@param fn fun(...): ...
+---@generic R
+---@param fn async fun(...: any): R|cpromise.Promise<R>|nil, ...: any
 ---@param ... any
----@return Promise
+---@return cpromise.Promise<R>
 function scope:spawn(fn, ...) end
 
 --- End the scope early, which is no error: cancel the children and the body,
@@ -330,42 +372,58 @@ function scope:cancel(reason) end
 
 
 -- Combinators ----------------------------------------------------------------
--- They take a sequence (a table `t` of `t.n` elements if that, read raw, is an
--- integer from 0, else of `#t`; holes count as nil), or an iterator, as a
--- generic `for` takes it: `f, state, control, closing`. The element is the
--- second value of a step if there are two or more, else the first. Elements
--- are promises, thenables and plain values. An error while taking them
--- rejects. Of an element with several values the first counts, but `any` and
--- `race` pass all on. They raise for what is no iterable.
+-- ECMA-262, 27.2.4.1 to 27.2.4.5. They take a sequence (a table `t` of `t.n`
+-- elements if that, read raw, is an integer from 0, else of `#t`; holes count
+-- as nil), or an iterator, as a generic `for` takes it: `f, state, control,
+-- closing`. The element is the second value of a step if there are two or
+-- more, else the first. Elements are promises, thenables and plain values. An
+-- error while taking them rejects. Of an element with several values the
+-- first counts, but `any` and `race` pass all on. They raise for what is no
+-- iterable.
 
----@alias cpromise.Iterable table|fun(state: any, control: any): ...
+--- What the combinators take.
+---@alias cpromise.Iterable table|fun(state: any, control: any): ...: any
 
 --- A promise for the table of all results, in input order and with `n`; or
---- rejected with the first reason (27.2.4.1).
----@param iterable cpromise.Iterable
+--- rejected with the first reason (27.2.4.1). Raises for what is no iterable.
+---@generic T
+---@param iterable cpromise.Promise<T>[]|cpromise.Iterable
 ---@param ... any  the rest of what an iterator needs
----@return Promise
+---@return cpromise.Promise<cpromise.Results<T>>
+---@overload fun(iterator: function, ...: any): cpromise.Promise<cpromise.Results<any>>
+---@nodiscard
 function Promise.all(iterable, ...) end
 
 --- A promise for a table of `cpromise.Settled`, in input order and with `n`
---- (27.2.4.2). It rejects only if the elements can't be taken.
----@param iterable cpromise.Iterable
+--- (27.2.4.2). It rejects only if the elements can't be taken. Raises for what
+--- is no iterable.
+---@generic T
+---@param iterable cpromise.Promise<T>[]|cpromise.Iterable
 ---@param ... any
----@return Promise
+---@return cpromise.Promise<cpromise.Results<cpromise.Settled<T>>>
+---@overload fun(iterator: function, ...: any): cpromise.Promise<cpromise.Results<cpromise.Settled<any>>>
+---@nodiscard
 function Promise.allSettled(iterable, ...) end
 
 --- A promise for the values of the first fulfilment; or, if all reject,
---- rejected with a `cpromise.AggregateError` (27.2.4.3).
----@param iterable cpromise.Iterable
+--- rejected with a `cpromise.AggregateError` (27.2.4.3). Raises for what is no
+--- iterable.
+---@generic T
+---@param iterable cpromise.Promise<T>[]|cpromise.Iterable
 ---@param ... any
----@return Promise
+---@return cpromise.Promise<T>
+---@overload fun(iterator: function, ...: any): cpromise.Promise<any>
+---@nodiscard
 function Promise.any(iterable, ...) end
 
 --- A promise that settles as the first element to settle (27.2.4.5). Of no
---- elements it stays pending.
----@param iterable cpromise.Iterable
+--- elements it stays pending. Raises for what is no iterable.
+---@generic T
+---@param iterable cpromise.Promise<T>[]|cpromise.Iterable
 ---@param ... any
----@return Promise
+---@return cpromise.Promise<T>
+---@overload fun(iterator: function, ...: any): cpromise.Promise<any>
+---@nodiscard
 function Promise.race(iterable, ...) end
 
 --- Choose: a promise that is fulfilled with the key and the values of the
@@ -383,43 +441,53 @@ function Promise.race(iterable, ...) end
 ---     })
 ---@param promises cpromise.Iterable
 ---@param ... any  the rest of what an iterator needs
----@return Promise  of `key, ...`
+---@return cpromise.Promise<any> # of `key, ...`
 ---@nodiscard
 function Promise.select(promises, ...) end
 
 --- `all` for a table with any keys, taken first and by raw `next`: a promise
---- for a table with the same keys (TC39's "await dictionary").
+--- for a table with the same keys (TC39's "await dictionary"). Raises for what
+--- is no table.
 ---@param promises table
----@return Promise
+---@return cpromise.Promise<table>
+---@nodiscard
 function Promise.allKeyed(promises) end
 
---- `allSettled` for a table with any keys.
----@param promises table
----@return Promise
+--- `allSettled` for a table with any keys. Raises for what is no table.
+---@generic K
+---@param promises table<K, any>
+---@return cpromise.Promise<table<K, cpromise.Settled<any>>>
+---@nodiscard
 function Promise.allSettledKeyed(promises) end
 
 --- Whether `v` is the reason of an `any` in which all failed, or of a scope in
---- which several did.
+--- which several did. Never raises.
 ---@param v any
 ---@return boolean
+---@nodiscard
 function Promise.isAggregate(v) end
 
 
 -- Coroutines -----------------------------------------------------------------
+-- ECMA-262, 27.7; docs/semantics.md lists the places that can't wait.
 
 --- An async function (27.7): each call starts `fn` in a coroutine at once and
 --- returns a promise of its results; an error in it rejects. The call never
 --- raises but for want of memory. Beyond 30 calls that start inside one another
 --- a body starts from the queue instead, so that recursion has no limit.
 --- Raises if `fn` is not callable.
----@param fn fun(...): ...
----@return fun(...): Promise
+---@generic R
+---@param fn async fun(...: any): R|cpromise.Promise<R>|nil, ...: any
+---@return fun(...: any): cpromise.Promise<R>
+---@nodiscard
 function Promise.async(fn) end
 
---- Start `fn(...)` as an async call: `Promise.async(fn)(...)`.
----@param fn fun(...): ...
+--- Start `fn(...)` as an async call: `Promise.async(fn)(...)`. Raises if `fn`
+--- is not callable.
+---@generic R
+---@param fn async fun(...: any): R|cpromise.Promise<R>|nil, ...: any
 ---@param ... any
----@return Promise
+---@return cpromise.Promise<R>
 function Promise.spawn(fn, ...) end
 
 --- Suspend until `v` has settled; return all its values, or raise its reason
@@ -437,8 +505,10 @@ function Promise.spawn(fn, ...) end
 --- `table.sort`, `string.gsub` or `require`; in a coroutine resumed inside an
 --- async call (see `Promise.wrap`); on the main thread in a callback of the
 --- running loop; and there, "promise still pending, nothing left to do".
+---@generic T
 ---@async
----@param v any  a promise, a thenable, or a value
+---@param v cpromise.Promise<T>|any  a promise, a thenable, or a value
+---@return T value
 ---@return any ...
 function Promise.await(v) end
 
@@ -449,11 +519,14 @@ function Promise.await(v) end
 ---@async
 ---@param v any
 ---@return boolean fulfilled
----@return any ...
+---@return any ... # the values, or the reason
 function Promise.pawait(v) end
 
---- The same as `Promise.await(p)`.
+--- The same as `Promise.await(p)`. Raises the reason, and where that does.
+---@generic T
 ---@async
+---@param self cpromise.Promise<T>
+---@return T value
 ---@return any ...
 function promise:await() end
 
@@ -462,8 +535,9 @@ function promise:await() end
 --- for a generic `for`, `for v in Promise.wrap(fn) do`: when the loop is left
 --- early, the last one closes the generator, and with it its to-be-closed
 --- variables (which can't await then). Raises if `fn` is not callable.
----@param fn fun(...): ...
----@return fun(...): ... generator
+---@generic R
+---@param fn async fun(...: any): R|nil, ...: any
+---@return async fun(...: any): R|nil, ...: any generator
 ---@return nil
 ---@return nil
 ---@return userdata closing
@@ -472,6 +546,7 @@ function Promise.wrap(fn) end
 
 
 -- The queue and the loop -----------------------------------------------------
+-- docs/semantics.md tells when what runs.
 
 --- Run jobs until none is left, or `max` have run; then report rejections
 --- that nobody handles. Returns how many jobs ran. Inside a job it returns 0
@@ -482,7 +557,7 @@ function Promise.drain(max) end
 
 --- Call `fn(...)` in a job. An error in it is reported as unhandled. Raises if
 --- `fn` is not callable.
----@param fn fun(...)
+---@param fn fun(...: any): ...: any
 ---@param ... any
 function Promise.queueMicrotask(fn, ...) end
 
@@ -493,8 +568,10 @@ function Promise.queueMicrotask(fn, ...) end
 ---
 --- Raises in a handler, async function or executor, and in a callback of the
 --- loop; and if nothing is left to do that could settle the call.
----@param fn? fun(...): ...
+---@generic R
+---@param fn? async fun(...: any): R|cpromise.Promise<R>|nil, ...: any
 ---@param ... any
+---@return R value
 ---@return any ...
 function Promise.run(fn, ...) end
 
@@ -509,17 +586,18 @@ function Promise.run(fn, ...) end
 ---
 --- Raises where `Promise.run` does. For a program that goes on after a
 --- failure, use that.
----@param fn fun(...)
+---@param fn async fun(...: any): ...: any
 ---@param ... any
 function Promise.main(fn, ...) end
 
 --- A message handler like `debug.traceback`, which knows where the reason was
 --- first thrown: `xpcall(Promise.run, Promise.traceback, main)` returns false
 --- and the reason as text with a traceback that spans awaits. Tables are shown
---- by `__tostring`, or else by their fields.
+--- by `__tostring`, or else by their fields. Never raises.
 ---@param reason any
 ---@param level? integer  where the last part of the traceback starts (1: who raised)
 ---@return string
+---@nodiscard
 function Promise.traceback(reason, level) end
 
 --- Use this loop from now on; nil: find one. Delays and timeouts that wait move
@@ -529,12 +607,14 @@ function Promise.traceback(reason, level) end
 function Promise.setLoop(loop) end
 
 --- The loop in use: the one that was set, or that of a library which the
---- program has loaded (luv); nil if there is none.
+--- program has loaded (luv); nil if there is none. Never raises.
 ---@return cpromise.Loop?
+---@nodiscard
 function Promise.loop() end
 
 
 -- Time and callbacks ---------------------------------------------------------
+-- docs/cancellation.md tells what a timeout cancels.
 
 --- A promise that is resolved with the values after that many seconds (a
 --- number from 0, fractions allowed; math.huge: never), on the loop's clock and
@@ -544,11 +624,13 @@ function Promise.loop() end
 ---
 --- A delay keeps the loop alive until it has fired or is cancelled. Raises for
 --- what is no time, and if there is no loop.
+---@generic T
 ---@param seconds number
+---@param value? T|cpromise.Promise<T>
 ---@param ... any
----@return Promise
+---@return cpromise.Promise<T>
 ---@nodiscard
-function Promise.delay(seconds, ...) end
+function Promise.delay(seconds, value, ...) end
 
 --- For a loop in an async function (or a coroutine, or on the main thread): an
 --- iterator that counts 1, 2, and so on, the first turn so many seconds (more
@@ -564,7 +646,7 @@ function Promise.delay(seconds, ...) end
 --- Raises for what is no time, for 0 and math.huge, and if there is no loop; a
 --- step raises where `await` does.
 ---@param seconds number
----@return fun(): integer step
+---@return async fun(): integer step
 ---@nodiscard
 function Promise.interval(seconds) end
 
@@ -580,17 +662,21 @@ function Promise.interval(seconds) end
 --- loop comes to see that. A timeout keeps the loop alive only while somebody
 --- waits on the main thread (in `run(fn)` or `await`). Raises for what is no
 --- time, and if there is no loop.
+---@generic T
+---@param self cpromise.Promise<T>
 ---@param seconds number
 ---@param reason? any  kept in the timeout
----@return Promise
+---@return cpromise.Promise<T>
 ---@nodiscard
 function promise:timeout(seconds, reason) end
 
---- Whether `v` is the reason of a promise that timed out.
+--- Whether `v` is the reason of a promise that timed out. Never raises.
 ---@param v any
 ---@return boolean
+---@nodiscard
 function Promise.isTimeout(v) end
 
+--- Options of `Promise.promisify`.
 ---@class cpromise.PromisifyOptions
 ---@field cancel? fun(request: any)  called with what `fn` returned (unless nil) when the promise is cancelled: `uv.cancel`, say. It is a hook, as those of `onCancel`
 ---@field dispose? fun(...)  called with the results (not with an error) if they come when the promise has been cancelled, or if it is cancelled before anybody has got them: to close what was opened for nobody
@@ -603,7 +689,7 @@ function Promise.isTimeout(v) end
 --- for an option that is wrong or unknown.
 ---@param fn function
 ---@param options? cpromise.PromisifyOptions
----@return fun(...): Promise
+---@return fun(...: any): cpromise.Promise<any>
 ---@nodiscard
 function Promise.promisify(fn, options) end
 
@@ -611,8 +697,10 @@ function Promise.promisify(fn, options) end
 -- Many at once ---------------------------------------------------------------
 -- Functions given to these run as async calls: they may await, and return
 -- promises. Cancelling a promise that these return cancels what runs for it,
--- with the same cancellation; it rejects when that has ended.
+-- with the same cancellation; it rejects when that has ended, as
+-- docs/cancellation.md tells.
 
+--- Options of `Promise.map`.
 ---@class cpromise.MapOptions
 ---@field concurrency? integer  how many calls run at once, at least 1; else all
 ---@field progress? fun(done: integer, total: integer?)  after each result; no total before an iterator has ended
@@ -636,13 +724,14 @@ function Promise.promisify(fn, options) end
 ---
 --- Raises for what is no table and not callable, for `fn` if it is not
 --- callable, and for an option that is wrong or unknown.
----@param source table|fun(): ...
----@param fn fun(element: any, index: integer): any
+---@generic T, R
+---@param source T[]|fun(): T?, ...: any
+---@param fn async fun(element: T, index: integer): R|cpromise.Promise<R>|nil, ...: any
 ---@param options? cpromise.MapOptions
----@return Promise
----@nodiscard
+---@return cpromise.Promise<cpromise.Results<R>>
 function Promise.map(source, fn, options) end
 
+--- Options of `Promise.retry`.
 ---@class cpromise.RetryOptions
 ---@field attempts? integer  at most so many, at least 1 (3); math.huge: no limit
 ---@field delay? number  seconds before the second attempt (0.1)
@@ -657,10 +746,10 @@ function Promise.map(source, fn, options) end
 ---
 --- Raises if `fn` is not callable, for an option that is wrong or unknown, and,
 --- unless `attempts` is 1, if there is no loop.
----@param fn fun(attempt: integer): ...
+---@generic R
+---@param fn async fun(attempt: integer): R|cpromise.Promise<R>|nil, ...: any
 ---@param options? cpromise.RetryOptions
----@return Promise
----@nodiscard
+---@return cpromise.Promise<R>
 function Promise.retry(fn, options) end
 
 --- For a loop in an async function (or a coroutine, or on the main thread): the
@@ -673,14 +762,17 @@ function Promise.retry(fn, options) end
 --- go of the others. If the async call is cancelled in the loop, those are
 --- cancelled that nobody else waits for, and the loop is left when they have
 --- ended. Raises for what is no iterable, and any error in taking elements.
----@param iterable cpromise.Iterable
+---@generic T
+---@param iterable cpromise.Promise<T>[]|cpromise.Iterable
 ---@param ... any  the rest of what an iterator needs
----@return fun(state: table): integer?, Promise? step
+---@return async fun(state: table): integer?, cpromise.Promise<T>? step
 ---@return table state
 ---@return nil
 ---@return table closing
+---@nodiscard
 function Promise.asCompleted(iterable, ...) end
 
+--- Permits, of which each is held by one at a time. See `Promise.semaphore`.
 ---@class cpromise.Semaphore
 local semaphore = {}
 
@@ -704,21 +796,25 @@ function Promise.semaphore(n) end
 --- If the promise, or whoever waits for it, is cancelled before he gets the
 --- permit, it goes to the next. (If nobody waits for a promise when it is
 --- fulfilled, the permit is that of who has the promise. One that is dropped is
---- lost.)
----@return Promise  of a `cpromise.Permit`
+--- lost.) Never raises.
+---@return cpromise.Promise<cpromise.Permit>
 ---@nodiscard
 function semaphore:acquire() end
 
 --- Wait for a permit, call `fn(...)` as an async function while it is held,
 --- and give it back when that has ended: a promise of the results. Raises if
 --- `fn` is not callable.
----@param fn fun(...): ...
+---@generic R
+---@param fn async fun(...: any): R|cpromise.Promise<R>|nil, ...: any
 ---@param ... any
----@return Promise
+---@return cpromise.Promise<R>
 function semaphore:with(fn, ...) end
 
----@class cpromise.Channel
----@overload fun(): ...
+--- A line of values from some async calls to others. See `Promise.channel`.
+--- `T` is the type of the first value of each that is sent; to tell the editor:
+--- `---@type cpromise.Channel<string>` above `local c = Promise.channel()`.
+---@class cpromise.Channel<T>
+---@overload async fun(): T|nil, ...: any
 local channel = {}
 
 --- A channel, which holds up to `capacity` values that nobody has asked for
@@ -729,7 +825,7 @@ local channel = {}
 ---
 --- Raises if `capacity` is no integer from 0, nor math.huge.
 ---@param capacity? integer
----@return cpromise.Channel
+---@return cpromise.Channel<any>
 ---@nodiscard
 function Promise.channel(capacity) end
 
@@ -738,9 +834,12 @@ function Promise.channel(capacity) end
 --- Cancelled before that, they are not sent. It rejects if the channel is
 --- closed, with the reason given to `close` if there was one. Raises if the
 --- first value is nil, which is what the end looks like.
----@param ... any  of which the first, if it is a promise or thenable, is followed by who receives it
----@return Promise
-function channel:send(...) end
+---@generic T
+---@param self cpromise.Channel<T>
+---@param value T|cpromise.Promise<T>  if it is a promise or thenable, who receives it follows it
+---@param ... any
+---@return cpromise.Promise<nil>
+function channel:send(value, ...) end
 
 --- A promise of the values that were sent first. When the channel is closed
 --- and empty: of none, or, if `close` was given a reason, rejected with that.
@@ -748,62 +847,69 @@ function channel:send(...) end
 ---
 --- The promise is pending at first even if there are values: it is fulfilled
 --- when no other job is left in the queue. If it, or whoever waits for it, is
---- cancelled before he gets the values, they go to the next.
----@return Promise
+--- cancelled before he gets the values, they go to the next. Never raises.
+---@generic T
+---@param self cpromise.Channel<T>
+---@return cpromise.Promise<T>
 ---@nodiscard
 function channel:receive() end
 
 --- Let nothing more be sent. What was sent is still received, also that of
 --- senders who still wait; after that receivers get the end. With a reason,
 --- they get that as an error instead, and so does a loop over the channel. A
---- second call does nothing.
+--- second call does nothing. Never raises.
 ---@param reason? any  not nil: why it ends early
 function channel:close(reason) end
 
+--- Something that has happened or not, to wait for. See `Promise.event`.
 ---@class cpromise.Event
 local event = {}
 
---- An event, which is not set.
+--- An event, which is not set. Never raises.
 ---@return cpromise.Event
 ---@nodiscard
 function Promise.event() end
 
 --- Let all who wait go on, in the order in which they came, and everybody who
---- comes before the next `clear`.
+--- comes before the next `clear`. Never raises.
 function event:set() end
 
---- Let those wait who come from now on.
+--- Let those wait who come from now on. Never raises.
 function event:clear() end
 
 --- A promise that is fulfilled, with no value, when the event is set, or at
---- once if it is.
----@return Promise
+--- once if it is. Never raises.
+---@return cpromise.Promise<nil>
 ---@nodiscard
 function event:wait() end
 
 
 -- Rejections nobody handles --------------------------------------------------
+-- ECMA-262, 27.2.1.9, leaves this to the host; docs/debugging.md shows reports.
 
 --- Replace the report of rejections nobody handles: after a drain,
 --- `hook(reason, promise, traceback)` is called once for each rejected promise
 --- without a handler. `promise` is nil for an error in a microtask, or in a
 --- coroutine of the program's own that went on after `await`. nil restores the
 --- default: the reason and the traceback on standard error, a table by its
---- `__tostring`, or else by its fields. An error in the hook goes there too. Returns the previous hook.
----@param hook? fun(reason: any, promise: Promise?, traceback: string?)
+--- `__tostring`, or else by its fields. An error in the hook goes there too.
+--- Returns the previous hook. Raises if `hook` is given and not callable.
+---@param hook? fun(reason: any, promise: cpromise.Promise<any>?, traceback: string?)
 ---@return function? previous
 function Promise.onUnhandledRejection(hook) end
 
 --- After a drain, call `hook(reason, promise, traceback)` for each rejected
 --- promise that was reported as unhandled, and has got a handler since; for a
 --- program that keeps a list of them. nil: for none. An error in the hook is
---- reported on standard error. Returns the previous hook.
----@param hook? fun(reason: any, promise: Promise, traceback: string?)
+--- reported on standard error. Returns the previous hook. Raises if `hook` is
+--- given and not callable.
+---@param hook? fun(reason: any, promise: cpromise.Promise<any>, traceback: string?)
 ---@return function? previous
 function Promise.onRejectionHandled(hook) end
 
 
 -- Seeing ---------------------------------------------------------------------
+-- docs/debugging.md goes through programs that are wrong.
 
 --- Switch the debug mode on or off; without an argument, leave it. Returns
 --- whether it was on. The environment variable `CPROMISE_DEBUG=1` switches it
@@ -828,18 +934,18 @@ function Promise.debug(on) end
 --- Somebody who waits, and below it what that waits for.
 ---@class cpromise.Waiting
 ---@field label string  what it is, for people
----@field promise Promise?
----@field where string?  of a suspended async call: `file:line` of its `await`
+---@field promise? cpromise.Promise<any>
+---@field where? string  of a suspended async call: `file:line` of its `await`
 ---@field waits cpromise.Waiting[]
 
 --- What is known of a promise: what it waits for if it is pending, or its
 --- outcome.
 ---@class cpromise.Inspection: cpromise.Waiting
 ---@field state "pending"|"fulfilled"|"rejected"
----@field origin string?  in the debug mode: a traceback of where it was made
----@field values table?  of a fulfilled one, with `n`
----@field reason any?  of a rejected one
----@field traceback string?
+---@field origin? string  in the debug mode: a traceback of where it was made
+---@field values? table  of a fulfilled one, with `n`
+---@field reason? any  of a rejected one
+---@field traceback? string
 
 --- Print all suspended async calls as a tree of who waits for what, each with
 --- its line, to an open file, or else to standard error. May be called
@@ -851,13 +957,13 @@ function Promise.debug(on) end
 function Promise.dump(file) end
 
 --- The same as tables: the calls that nobody waits for, and below each what it
---- waits for.
+--- waits for. Never raises.
 ---@return cpromise.Waiting[]
 ---@nodiscard
 function Promise.pending() end
 
 --- What is known of a promise. Raises if it is none.
----@param p Promise
+---@param p cpromise.Promise<any>
 ---@return cpromise.Inspection
 ---@nodiscard
 function Promise.inspect(p) end

@@ -55,6 +55,9 @@
 ---@class cpromise.uv
 local uv = {}
 
+
+-- Failures -------------------------------------------------------------------
+
 --- Why something failed. `tostring` gives code, message, subject and call:
 --- "ENOENT: no such file or directory: name (fs_open)".
 ---@class cpromise.uv.Error
@@ -78,7 +81,7 @@ local file = {}
 ---@param path string
 ---@param mode? string
 ---@param permissions? integer  of a new file, less what the umask takes (438: all may read and write)
----@return Promise  of a `cpromise.uv.File`
+---@return cpromise.Promise<cpromise.uv.File>
 ---@nodiscard
 function uv.open(path, mode, permissions) end
 
@@ -86,13 +89,13 @@ function uv.open(path, mode, permissions) end
 --- many as come. Nil at the end. One may read at a time; a second call rejects
 --- with "EBUSY".
 ---@param n? integer  at least 1
----@return Promise  of a string, or nil
+---@return cpromise.Promise<string?>
 ---@nodiscard
 function file:read(n) end
 
 --- The next bytes, as many as have come, but no more than `n`.
 ---@param n integer  at least 1
----@return Promise  of a string, or nil
+---@return cpromise.Promise<string?>
 ---@nodiscard
 function file:read_some(n) end
 
@@ -101,58 +104,58 @@ function file:read_some(n) end
 --- than the limit.
 ---@param delimiter string  plain text
 ---@param limit? integer  in bytes (none)
----@return Promise  of a string and a boolean, or nil
+---@return cpromise.Promise<string?> # of a string and a boolean, or nil
 ---@nodiscard
 function file:read_until(delimiter, limit) end
 
 --- All that is left.
 ---@param limit? integer  rejects with "EMSGSIZE" if it is more
----@return Promise  of a string
+---@return cpromise.Promise<string>
 ---@nodiscard
 function file:read_all(limit) end
 
 --- For a loop that awaits: each line, without its end.
 ---@param limit? integer  in bytes: raises "EMSGSIZE" for a longer line (none)
----@return fun(): string?
+---@return async fun(): string?
 ---@nodiscard
 function file:lines(limit) end
 
 --- For a loop that awaits: the bytes as they come, or `n` at a time.
 ---@param n? integer
----@return fun(): string?
+---@return async fun(): string?
 ---@nodiscard
 function file:chunks(n) end
 
 --- `n` bytes at an offset, or fewer; nil at the end. Other reads don't notice.
 ---@param n integer
 ---@param offset integer
----@return Promise  of a string, or nil
+---@return cpromise.Promise<string?>
 ---@nodiscard
 function file:read_at(n, offset) end
 
 --- Write all. One may write at a time; a second call rejects with "EBUSY".
 ---@param data string|string[]
----@return Promise
+---@return cpromise.Promise<any>
 function file:write(data) end
 
 --- Write all, at an offset.
 ---@param data string|string[]
 ---@param offset integer
----@return Promise
+---@return cpromise.Promise<any>
 function file:write_at(data, offset) end
 
 --- What luv's `fs_fstat` gives.
----@return Promise  of a table
+---@return cpromise.Promise<table>
 ---@nodiscard
 function file:stat() end
 
 --- Fulfilled when what was written is on the disk.
----@return Promise
+---@return cpromise.Promise<any>
 function file:sync() end
 
 --- Make the file that long.
 ---@param size integer
----@return Promise
+---@return cpromise.Promise<any>
 function file:truncate(size) end
 
 --- The descriptor; nil when it is closed.
@@ -162,12 +165,12 @@ function file:fileno() end
 
 --- Close it, when what is under way has ended. Who waits for bytes gets
 --- "EBADF". A second call waits for the same.
----@return Promise
+---@return cpromise.Promise<any>
 function file:close() end
 
 --- All that is in a file.
 ---@param path string
----@return Promise  of a string
+---@return cpromise.Promise<string>
 ---@nodiscard
 function uv.read_file(path) end
 
@@ -181,14 +184,14 @@ function uv.read_file(path) end
 ---@param path string
 ---@param data string|string[]
 ---@param options? cpromise.uv.WriteOptions
----@return Promise
+---@return cpromise.Promise<any>
 function uv.write_file(path, data, options) end
 
 --- Add to the end of a file, which is made if need be.
 ---@param path string
 ---@param data string|string[]
 ---@param options? cpromise.uv.WriteOptions  without `atomic`
----@return Promise
+---@return cpromise.Promise<any>
 function uv.append_file(path, data, options) end
 
 
@@ -197,7 +200,7 @@ function uv.append_file(path, data, options) end
 --- For a loop that awaits: each name in a folder, sorted, and what it is:
 --- "file", "directory", "link", "fifo", "socket", "char", "block", "unknown".
 ---@param path string
----@return fun(): string?, string
+---@return async fun(): string?, string
 ---@nodiscard
 function uv.scandir(path) end
 
@@ -212,7 +215,7 @@ function uv.scandir(path) end
 --- A function as argument makes this luv's `walk`, over all handles.
 ---@param path string
 ---@param options? cpromise.uv.WalkOptions
----@return fun(): string?, string, integer
+---@return async fun(): string?, string, integer
 ---@return table state
 ---@nodiscard
 function uv.walk(path, options) end
@@ -220,13 +223,13 @@ function uv.walk(path, options) end
 --- Make a folder, and those above it that are missing. Fulfilled if it is there.
 ---@param path string
 ---@param mode? integer  permissions, less what the umask takes (511)
----@return Promise
+---@return cpromise.Promise<any>
 function uv.mkdir_p(path, mode) end
 
 --- Remove a file, a link, or a folder with all that is in it. Links are removed,
 --- and never followed.
 ---@param path string
----@return Promise
+---@return cpromise.Promise<any>
 function uv.remove_tree(path) end
 
 --- A folder that is removed when it is closed.
@@ -236,12 +239,12 @@ local temporary = {}
 
 --- Make a folder with a name of its own.
 ---@param prefix? string  what its path begins with (the system's folder for that)
----@return Promise  of a `cpromise.uv.TemporaryDirectory`
+---@return cpromise.Promise<cpromise.uv.TemporaryDirectory>
 ---@nodiscard
 function uv.temporary_directory(prefix) end
 
 --- Remove it, with all that is in it.
----@return Promise
+---@return cpromise.Promise<any>
 function temporary:close() end
 
 --- Changes of a file, or of what is in a folder: events of a name, and "rename"
@@ -268,7 +271,7 @@ local stream = {}
 --- connect to the path of a pipe (a Unix socket).
 ---@param host string  name or address; or the path
 ---@param port? integer
----@return Promise  of a `cpromise.uv.Stream`
+---@return cpromise.Promise<cpromise.uv.Stream>
 ---@nodiscard
 function uv.connect(host, port) end
 
@@ -283,13 +286,13 @@ function uv.stream(handle) end
 --- come. Nil at the end. One may read at a time; a second call rejects with
 --- "EBUSY".
 ---@param n? integer  at least 1
----@return Promise  of a string, or nil
+---@return cpromise.Promise<string?>
 ---@nodiscard
 function stream:read(n) end
 
 --- The next bytes, as many as have come, but no more than `n`.
 ---@param n integer  at least 1
----@return Promise  of a string, or nil
+---@return cpromise.Promise<string?>
 ---@nodiscard
 function stream:read_some(n) end
 
@@ -298,31 +301,31 @@ function stream:read_some(n) end
 --- than the limit.
 ---@param delimiter string  plain text
 ---@param limit? integer  in bytes (1 MiB)
----@return Promise  of a string and a boolean, or nil
+---@return cpromise.Promise<string?> # of a string and a boolean, or nil
 ---@nodiscard
 function stream:read_until(delimiter, limit) end
 
 --- All that comes until the end.
 ---@param limit? integer  rejects with "EMSGSIZE" if it is more (none)
----@return Promise  of a string
+---@return cpromise.Promise<string>
 ---@nodiscard
 function stream:read_all(limit) end
 
 --- For a loop that awaits: each line, without its end.
 ---@param limit? integer  in bytes: raises "EMSGSIZE" for a longer line (1 MiB)
----@return fun(): string?
+---@return async fun(): string?
 ---@nodiscard
 function stream:lines(limit) end
 
 --- For a loop that awaits: the bytes as they come, or `n` at a time.
 ---@param n? integer
----@return fun(): string?
+---@return async fun(): string?
 ---@nodiscard
 function stream:chunks(n) end
 
 --- Fulfilled when the other side has ended, or failed, or this one is closed.
 --- Nothing is taken; to see the end it reads ahead as far as it may.
----@return Promise
+---@return cpromise.Promise<any>
 ---@nodiscard
 function stream:ended() end
 
@@ -330,16 +333,16 @@ function stream:ended() end
 --- writer from filling the memory. One may write at a time; a second call rejects
 --- with "EBUSY". What a cancelled call was given is sent all the same.
 ---@param data string|string[]
----@return Promise
+---@return cpromise.Promise<any>
 function stream:write(data) end
 
 --- Let the other side see the end. Reading goes on.
----@return Promise
+---@return cpromise.Promise<any>
 function stream:shutdown() end
 
 --- Close both ways. Who reads gets "EBADF", who writes "ECANCELED". A second call
 --- waits for the same.
----@return Promise
+---@return cpromise.Promise<any>
 function stream:close() end
 
 --- Whether it has been closed on this side.
@@ -362,7 +365,7 @@ function stream:getsockname() end
 --- is closed.
 ---@param from cpromise.uv.Stream|cpromise.uv.File
 ---@param to cpromise.uv.Stream|cpromise.uv.File
----@return Promise  of the number of bytes
+---@return cpromise.Promise<integer> # of the number of bytes
 function uv.pipe_through(from, to) end
 
 
@@ -384,29 +387,29 @@ local server = {}
 ---
 --- A handle as first argument makes this luv's `listen`: events of
 --- connections to accept.
----@overload fun(path: string, handler: fun(stream: cpromise.uv.Stream, scope: cpromise.Scope), options?: cpromise.uv.ListenOptions): Promise
+---@overload fun(path: string, handler: async fun(stream: cpromise.uv.Stream, scope: cpromise.Scope), options?: cpromise.uv.ListenOptions): cpromise.Promise<cpromise.uv.Server>
 ---@overload fun(handle: userdata, backlog: integer): cpromise.uv.Events
 ---@param host string
 ---@param port integer  0: any that is free
----@param handler fun(stream: cpromise.uv.Stream, scope: cpromise.Scope)
+---@param handler async fun(stream: cpromise.uv.Stream, scope: cpromise.Scope)
 ---@param options? cpromise.uv.ListenOptions
----@return Promise  of a `cpromise.uv.Server`
+---@return cpromise.Promise<cpromise.uv.Server>
 ---@nodiscard
 function uv.listen(host, port, handler, options) end
 
 --- Accept no more. Fulfilled when all connections have ended. So does the end of
 --- a block; if an error leaves that, the connections are cancelled.
----@return Promise
+---@return cpromise.Promise<any>
 function server:close() end
 
 --- Accept no more, and cancel the connections. Fulfilled when they have ended.
 ---@param reason? any
----@return Promise
+---@return cpromise.Promise<any>
 function server:cancel(reason) end
 
 --- Fulfilled when the server has been closed or cancelled, and all connections
 --- have ended.
----@return Promise
+---@return cpromise.Promise<any>
 ---@nodiscard
 function server:wait() end
 
@@ -429,14 +432,14 @@ local udp = {}
 --- A UDP socket, bound to a port of a host if that is given.
 ---@param host? string
 ---@param port? integer  0: any that is free
----@return Promise  of a `cpromise.uv.Udp`
+---@return cpromise.Promise<cpromise.uv.Udp>
 ---@nodiscard
 function uv.udp(host, port) end
 
 --- The next datagram: its data, the address that it came from (`ip`, `port`,
 --- `family`), and whether a part of it was lost. One may wait at a time; a second
 --- call rejects with "EBUSY".
----@return Promise  of a string, a table and a boolean
+---@return cpromise.Promise<string> # of a string, a table and a boolean
 ---@nodiscard
 function udp:receive() end
 
@@ -444,13 +447,13 @@ function udp:receive() end
 ---@param data string|string[]
 ---@param host? string
 ---@param port? integer
----@return Promise
+---@return cpromise.Promise<any>
 function udp:send(data, host, port) end
 
 --- Exchange datagrams with that address only.
 ---@param host string
 ---@param port integer
----@return Promise
+---@return cpromise.Promise<any>
 function udp:connect(host, port) end
 
 --- The address of this side: a table with `ip`, `port` and `family`.
@@ -459,7 +462,7 @@ function udp:connect(host, port) end
 function udp:getsockname() end
 
 --- Close it. Who waits for a datagram gets "EBADF".
----@return Promise
+---@return cpromise.Promise<any>
 function udp:close() end
 
 
@@ -495,7 +498,7 @@ function udp:close() end
 ---@param command string
 ---@param args? string[]
 ---@param options? cpromise.uv.ProcessOptions
----@return Promise  of a `cpromise.uv.ProcessResult`
+---@return cpromise.Promise<cpromise.uv.ProcessResult>
 ---@nodiscard
 function uv.run_process(command, args, options) end
 
@@ -512,12 +515,12 @@ local process = {}
 ---@param command string
 ---@param args? string[]
 ---@param options? cpromise.uv.ProcessOptions
----@return Promise  of a `cpromise.uv.Process`
+---@return cpromise.Promise<cpromise.uv.Process>
 ---@nodiscard
 function uv.start_process(command, args, options) end
 
 --- Fulfilled with exit code and signal when it has ended.
----@return Promise  of two integers
+---@return cpromise.Promise<integer> # of two integers
 ---@nodiscard
 function process:wait() end
 
@@ -527,7 +530,7 @@ function process:wait() end
 function process:kill(signal) end
 
 --- Ask it to end, and kill it if it doesn't, as the option `kill` says.
----@return Promise  of exit code and signal
+---@return cpromise.Promise<integer> # of exit code and signal
 function process:stop() end
 
 --- A signal, each time it comes to this program, as events of its name. As long
@@ -548,9 +551,9 @@ function uv.signal(name) end
 ---
 --- An error in it rejects, with the code "ERROR", its message and its
 --- `traceback`. Cancelled, it runs to its end, for nobody.
----@param fn fun(...): ...
+---@param fn fun(...): ...: any
 ---@param ... nil|boolean|number|string
----@return Promise
+---@return cpromise.Promise<any>
 ---@nodiscard
 function uv.work(fn, ...) end
 
@@ -558,21 +561,21 @@ function uv.work(fn, ...) end
 local work = {}
 
 --- The same in two steps: a function to be called in other threads.
----@param fn fun(...): ...
+---@param fn fun(...): ...: any
 ---@return cpromise.uv.Work
 ---@nodiscard
 function uv.new_work(fn) end
 
 --- Call it there.
 ---@param ... nil|boolean|number|string
----@return Promise
+---@return cpromise.Promise<any>
 ---@nodiscard
 function work:queue(...) end
 
 --- The same as `work:queue(...)`.
 ---@param work cpromise.uv.Work
 ---@param ... nil|boolean|number|string
----@return Promise
+---@return cpromise.Promise<any>
 ---@nodiscard
 function uv.queue_work(work, ...) end
 
@@ -587,12 +590,12 @@ function uv.queue_work(work, ...) end
 ---
 --- An event without a value is `true` there. At the end of a block it is stopped.
 ---@class cpromise.uv.Events
----@overload fun(): ...
+---@overload async fun(): ...: any
 local events = {}
 
 --- The values of the next event; none when it has been stopped. One may wait at
 --- a time; a second call rejects with "EBUSY".
----@return Promise
+---@return cpromise.Promise<any>
 ---@nodiscard
 function events:receive() end
 
@@ -608,50 +611,50 @@ function events:stop() end
 ---@param handle any
 ---@param start string|fun(handle: any, ...)  a name is that of a method, or of a function of luv
 ---@param ... any
----@return Promise
+---@return cpromise.Promise<any>
 ---@nodiscard
 function uv.once(handle, start, ...) end
 
 --- luv's, of handles that the program has made: what comes, till the end.
 ---@param stream userdata
----@return cpromise.uv.Events  of strings
+---@return cpromise.uv.Events # of strings
 ---@nodiscard
 function uv.read_start(stream) end
 
 ---@param udp userdata
----@return cpromise.uv.Events  of data, address and flags
+---@return cpromise.uv.Events # of data, address and flags
 ---@nodiscard
 function uv.udp_recv_start(udp) end
 
 ---@param poll userdata
 ---@param events? string  as "r", "w", "rw"
----@return cpromise.uv.Events  of what it is ready for
+---@return cpromise.uv.Events # of what it is ready for
 ---@nodiscard
 function uv.poll_start(poll, events) end
 
 ---@param handle userdata
 ---@param path string
 ---@param flags table
----@return cpromise.uv.Events  of a name and a table
+---@return cpromise.uv.Events # of a name and a table
 ---@nodiscard
 function uv.fs_event_start(handle, path, flags) end
 
 ---@param handle userdata
 ---@param path string
 ---@param interval integer  milliseconds
----@return cpromise.uv.Events  of what `fs_stat` gave before and now
+---@return cpromise.uv.Events # of what `fs_stat` gave before and now
 ---@nodiscard
 function uv.fs_poll_start(handle, path, interval) end
 
 ---@param handle userdata
 ---@param signal string|integer
----@return cpromise.uv.Events  of the signal's name
+---@return cpromise.uv.Events # of the signal's name
 ---@nodiscard
 function uv.signal_start(handle, signal) end
 
 ---@param handle userdata
 ---@param signal string|integer
----@return cpromise.uv.Events  of the signal's name
+---@return cpromise.uv.Events # of the signal's name
 ---@nodiscard
 function uv.signal_start_oneshot(handle, signal) end
 
@@ -688,12 +691,12 @@ function uv.new_async() end
 
 --- Fulfilled when the handle has been closed.
 ---@param handle userdata
----@return Promise
+---@return cpromise.Promise<any>
 function uv.close(handle) end
 
 --- The same, with a reset for the other side.
 ---@param tcp userdata
----@return Promise
+---@return cpromise.Promise<any>
 function uv.tcp_close_reset(tcp) end
 
 --- A promise of exit code and signal; the handle, which closes itself, and the
@@ -701,165 +704,165 @@ function uv.tcp_close_reset(tcp) end
 --- ended.
 ---@param path string
 ---@param options table
----@return Promise exited
+---@return cpromise.Promise<integer> exited
 ---@return userdata handle
 ---@return integer pid
 function uv.spawn(path, options) end
 
 --- Fulfilled after so many milliseconds. (`Promise.delay` takes seconds.)
 ---@param milliseconds integer
----@return Promise
+---@return cpromise.Promise<any>
 function uv.sleep(milliseconds) end
 
 ---@param path string
 ---@param mode string|integer
----@return Promise  of a boolean
+---@return cpromise.Promise<boolean>
 ---@nodiscard
 function uv.fs_access(path, mode) end
 
 ---@param path string
 ---@param mode integer
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_chmod(path, mode) end
 
 ---@param path string
 ---@param uid integer
 ---@param gid integer
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_chown(path, uid, gid) end
 
 ---@param fd integer
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_close(fd) end
 
 ---@param dir userdata
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_closedir(dir) end
 
 ---@param path string
 ---@param new_path string
 ---@param flags? table|integer
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_copyfile(path, new_path, flags) end
 
 ---@param fd integer
 ---@param mode integer
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_fchmod(fd, mode) end
 
 ---@param fd integer
 ---@param uid integer
 ---@param gid integer
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_fchown(fd, uid, gid) end
 
 ---@param fd integer
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_fdatasync(fd) end
 
 ---@param fd integer
----@return Promise  of a table
+---@return cpromise.Promise<table>
 ---@nodiscard
 function uv.fs_fstat(fd) end
 
 ---@param fd integer
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_fsync(fd) end
 
 ---@param fd integer
 ---@param size integer
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_ftruncate(fd, size) end
 
 ---@param fd integer
 ---@param atime number
 ---@param mtime number
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_futime(fd, atime, mtime) end
 
 ---@param path string
 ---@param uid integer
 ---@param gid integer
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_lchown(path, uid, gid) end
 
 ---@param path string
 ---@param new_path string
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_link(path, new_path) end
 
 ---@param path string
----@return Promise  of a table
+---@return cpromise.Promise<table>
 ---@nodiscard
 function uv.fs_lstat(path) end
 
 ---@param path string
 ---@param atime number
 ---@param mtime number
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_lutime(path, atime, mtime) end
 
 ---@param path string
 ---@param mode integer
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_mkdir(path, mode) end
 
 ---@param template string  ends with "XXXXXX"
----@return Promise  of a path
+---@return cpromise.Promise<string> # of a path
 ---@nodiscard
 function uv.fs_mkdtemp(template) end
 
 ---@param template string  ends with "XXXXXX"
----@return Promise  of a descriptor and a path
+---@return cpromise.Promise<integer> # of a descriptor and a path
 ---@nodiscard
 function uv.fs_mkstemp(template) end
 
 ---@param path string
 ---@param flags string|integer
 ---@param mode integer
----@return Promise  of a descriptor
+---@return cpromise.Promise<integer> # of a descriptor
 ---@nodiscard
 function uv.fs_open(path, flags, mode) end
 
 ---@param path string
 ---@param entries? integer  how many `fs_readdir` gives at once (1)
----@return Promise  of a handle for `fs_readdir`
+---@return cpromise.Promise<userdata> # of a handle for `fs_readdir`
 ---@nodiscard
 function uv.fs_opendir(path, entries) end
 
 ---@param fd integer
 ---@param size integer
 ---@param offset? integer
----@return Promise  of a string, empty at the end
+---@return cpromise.Promise<string> # of a string, empty at the end
 ---@nodiscard
 function uv.fs_read(fd, size, offset) end
 
 ---@param dir userdata
----@return Promise  of a list of tables, or nil at the end
+---@return cpromise.Promise<table[]?> # of a list of tables, or nil at the end
 ---@nodiscard
 function uv.fs_readdir(dir) end
 
 ---@param path string
----@return Promise  of a path
+---@return cpromise.Promise<string> # of a path
 ---@nodiscard
 function uv.fs_readlink(path) end
 
 ---@param path string
----@return Promise  of a path
+---@return cpromise.Promise<string> # of a path
 ---@nodiscard
 function uv.fs_realpath(path) end
 
 ---@param path string
 ---@param new_path string
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_rename(path, new_path) end
 
 ---@param path string
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_rmdir(path) end
 
 ---@param path string
----@return Promise  of what `fs_scandir_next` takes
+---@return cpromise.Promise<userdata> # of what `fs_scandir_next` takes
 ---@nodiscard
 function uv.fs_scandir(path) end
 
@@ -867,97 +870,97 @@ function uv.fs_scandir(path) end
 ---@param in_fd integer
 ---@param offset integer
 ---@param size integer
----@return Promise  of the number of bytes
+---@return cpromise.Promise<integer> # of the number of bytes
 function uv.fs_sendfile(out_fd, in_fd, offset, size) end
 
 ---@param path string
----@return Promise  of a table
+---@return cpromise.Promise<table>
 ---@nodiscard
 function uv.fs_stat(path) end
 
 ---@param path string
----@return Promise  of a table
+---@return cpromise.Promise<table>
 ---@nodiscard
 function uv.fs_statfs(path) end
 
 ---@param path string
 ---@param new_path string
 ---@param flags? table|integer
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_symlink(path, new_path, flags) end
 
 ---@param path string
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_unlink(path) end
 
 ---@param path string
 ---@param atime number
 ---@param mtime number
----@return Promise
+---@return cpromise.Promise<any>
 function uv.fs_utime(path, atime, mtime) end
 
 ---@param fd integer
 ---@param data string|string[]
 ---@param offset? integer
----@return Promise  of the number of bytes
+---@return cpromise.Promise<integer> # of the number of bytes
 function uv.fs_write(fd, data, offset) end
 
 ---@param host? string
 ---@param service? string
 ---@param hints? table
----@return Promise  of a list of tables
+---@return cpromise.Promise<table[]> # of a list of tables
 ---@nodiscard
 function uv.getaddrinfo(host, service, hints) end
 
 ---@param address table
----@return Promise  of host and service
+---@return cpromise.Promise<string> # of host and service
 ---@nodiscard
 function uv.getnameinfo(address) end
 
 ---@param pipe userdata
 ---@param path string
----@return Promise
+---@return cpromise.Promise<any>
 function uv.pipe_connect(pipe, path) end
 
 --- In luv 1.46 and newer.
 ---@param pipe userdata
 ---@param path string
 ---@param flags? table|integer
----@return Promise
+---@return cpromise.Promise<any>
 function uv.pipe_connect2(pipe, path, flags) end
 
 ---@param size integer
 ---@param flags? nil
----@return Promise  of a string
+---@return cpromise.Promise<string>
 ---@nodiscard
 function uv.random(size, flags) end
 
 ---@param stream userdata
----@return Promise
+---@return cpromise.Promise<any>
 function uv.shutdown(stream) end
 
 ---@param tcp userdata
 ---@param address string
 ---@param port integer
----@return Promise
+---@return cpromise.Promise<any>
 function uv.tcp_connect(tcp, address, port) end
 
 ---@param udp userdata
 ---@param data string|string[]
 ---@param address? string
 ---@param port? integer
----@return Promise
+---@return cpromise.Promise<any>
 function uv.udp_send(udp, data, address, port) end
 
 ---@param stream userdata
 ---@param data string|string[]
----@return Promise
+---@return cpromise.Promise<any>
 function uv.write(stream, data) end
 
 ---@param stream userdata
 ---@param data string|string[]
 ---@param handle userdata  to be sent
----@return Promise
+---@return cpromise.Promise<any>
 function uv.write2(stream, data, handle) end
 
 return uv
