@@ -119,6 +119,7 @@ end
 -- at the start of a word is the place of the error.
 local function as_written(literal)
   literal = literal:gsub("^%%s(%a)", "%1"):gsub("%%%%", "%%")
+    :gsub('\\"', '"')
   return (literal:gsub("%%[%d.]*%a", "…"):gsub("\\n$", ""))
 end
 
