@@ -151,11 +151,11 @@ pictures: all
 	dot -Tsvg -Grankdir=TB build/waiting.dot >docs/waiting.svg
 
 docs:
-	$(LUA) tools/generated.lua
+	$(LUA) spec/tools/generated.lua
 
 site:
 	@rm -rf build/site
-	@$(LUA) tools/site.lua build/site
+	@$(LUA) spec/tools/site.lua build/site
 
 support: $(SUPPORT)
 

@@ -2,10 +2,10 @@
 --- stands there, and nothing else does.
 
 local Promise = require "cpromise"
-local annotations = require "tools.annotations"
-local check_types = require "tools.check_types"
+local annotations = require "spec.tools.annotations"
+local check_types = require "spec.tools.check_types"
 local core = require "cpromise.core"
-local generated = require "tools.generated"
+local generated = require "spec.tools.generated"
 local helper = require "spec.helper"
 local trace = require "cpromise.trace"
 

@@ -414,7 +414,8 @@ describe("asCompleted", function()
 
   it("raises for what is no iterable", function()
     for _, v in ipairs {1, "ab", Promise.resolve()} do
-      local name = Promise.is(v) and "promise" or type(v)
+      local name = Promise.is(v) and "promise: give promises in a table" or
+        type(v)
       assert.equal("bad argument #1 to 'asCompleted' (iterable expected, " ..
         "got " .. name .. ")",
         helper.raised(function() Promise.asCompleted(v) end))

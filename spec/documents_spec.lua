@@ -1,5 +1,6 @@
 --- Every program in the documents runs and prints what stands below it. One
---- that starts with `-- name.lua` has that name in what it prints.
+--- that starts with `-- name.lua` has that name in what it prints; with
+--- `-- name_spec.lua` it is run by busted.
 
 local child = require "spec.child"
 
@@ -28,8 +29,27 @@ local function blocks(document)
   return list
 end
 
+-- What busted prints of a file with tests. It has to have such a name.
+local function tested_by_busted(name, program)
+  local reserved = os.tmpname()
+  local path = reserved .. "_spec.lua"
+  local file = assert(io.open(path, "w"))
+  file:write(program)
+  file:close()
+  local pipe = assert(io.popen(("%s %s -o TAP %s 2>&1"):format(
+    child.quote(arg[-1]), child.quote(arg[0]), child.quote(path))))
+  local text = pipe:read "a"
+  pipe:close()
+  os.remove(path)
+  os.remove(reserved)
+  return (text:gsub(path:gsub("%p", "%%%0"), name))
+end
+
 local function output_of(program)
   local name = program:match "^%-%- ([%w_]+%.lua)\n"
+  if name and name:find "_spec%.lua$" then
+    return tested_by_busted(name, program)
+  end
   return (name and child.run_as(name, program) or child.run(program))
 end
 

@@ -51,9 +51,10 @@ local not_callable = {
   {"setmetatable({}, {__name = 'Widget'})", "Widget"},
 }
 
-local function refuses_what_is_not_callable(name)
+local function refuses_what_is_not_callable(name, hint)
   for _, case in ipairs(not_callable) do
-    bad(name, case[1], "callable expected, got " .. case[2])
+    bad(name, case[1], "callable expected, got " .. case[2] ..
+      (case[1] == "p" and hint or ""))
   end
 end
 
@@ -253,7 +254,8 @@ describe("Promise.delay", function()
 end)
 
 describe("Promise.promisify", function()
-  refuses_what_is_not_callable "promisify"
+  refuses_what_is_not_callable("promisify",
+    ": give the function, not its call")
 
   it("accepts a callable that hides its metatable", function()
     local hidden = {__call = function() end, __metatable = false}
@@ -380,6 +382,23 @@ end)
 describe("promises that are given one by one", function()
   says("P.all(p, p)", "bad argument #1 to 'all' " ..
     "(iterable expected, got promise: give promises in a table)")
+  for call, message in pairs {
+    ["asCompleted(p)"] = "#1 to 'asCompleted' (iterable expected, " ..
+      "got promise: give promises in a table)",
+    ["map(p, print)"] = "#1 to 'map' (iterable expected, " ..
+      "got promise: give promises in a table)",
+    ["map({}, p)"] = "#2 to 'map' (callable expected, " ..
+      "got promise: give the function, not its call)",
+    ["retry(p)"] = "#1 to 'retry' (callable expected, " ..
+      "got promise: give the function, not its call)",
+    ["scope(p)"] = "#1 to 'scope' (callable expected, " ..
+      "got promise: give the function, not its call)",
+    ["main(p)"] = "#1 to 'main' (callable expected, " ..
+      "got promise: give the function, not its call)",
+  } do
+    says("P." .. call, "bad argument " .. message)
+  end
+
   says("P.run(p)", "bad argument #1 to 'run' " ..
     "(callable expected, got promise; to wait for a promise use await)")
 end)

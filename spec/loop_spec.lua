@@ -727,6 +727,12 @@ for _, subject in ipairs(loops) do
 end
 
 describe("luv's loop", function()
+  it("is what setLoop asks for when it is given luv itself", function()
+    local _, message = pcall(function() Promise.setLoop(require "luv") end)
+    assert.matches("bad argument #1 to 'setLoop' %(it is the library luv " ..
+      "itself: give require 'cpromise%.loop%.luv'%)$", message)
+  end)
+
   after_each(function() Promise.setLoop(nil) end)
 
   it("takes no processor time to wait", function()

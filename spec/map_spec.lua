@@ -641,8 +641,8 @@ describe("map", function()
           :format(type(v)), v, identity)
       end
       raises("bad argument #1 to 'map' (iterable expected, got nil)")
-      raises("bad argument #1 to 'map' (iterable expected, got promise)",
-        Promise.resolve(), identity)
+      raises("bad argument #1 to 'map' (iterable expected, got promise: " ..
+        "give promises in a table)", Promise.resolve(), identity)
     end)
 
     for name, iterate in pairs {pairs = pairs, ipairs = ipairs} do

@@ -406,8 +406,8 @@ describe("retry", function()
 
     it("raises for what is not callable", function()
       raises("bad argument #1 to 'retry' (callable expected, got nil)")
-      raises("bad argument #1 to 'retry' (callable expected, got promise)",
-        Promise.resolve())
+      raises("bad argument #1 to 'retry' (callable expected, got promise: " ..
+        "give the function, not its call)", Promise.resolve())
     end)
 
     it("raises for options that are no table", function()

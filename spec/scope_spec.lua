@@ -475,6 +475,14 @@ describe("Promise.scope(fn)", function()
         "nothing can be spawned in it$", err)
     end)
 
+    it("tells where, if it is a function's last call", function()
+      local own
+      outcome(Promise.scope(function(scope) own = scope end))
+      local function spawn() return own:spawn(print) end
+      local _, err = pcall(function() spawn() end)
+      assert.matches("^spec/scope_spec%.lua:%d+: the scope has ended", err)
+    end)
+
     it("raises if the child runs jobs in which the scope ends", function()
       local own, child
       local gate, open = Promise.withResolvers()
@@ -528,6 +536,16 @@ describe("Promise.scope(fn)", function()
         "'spawn' %(callable expected, got number%)$", err)
     end)
 
+    it("says what to do with a promise", function()
+      local ok, err
+      outcome(Promise.scope(function(scope)
+        ok, err = pcall(function() scope:spawn(Promise.resolve()) end)
+      end))
+      assert.is_false(ok)
+      assert.matches("'spawn' %(callable expected, got promise: give the " ..
+        "function, not its call%)$", err)
+    end)
+
     it("takes callable objects", function()
       local got
       outcome(Promise.scope(function(scope)
@@ -543,7 +561,7 @@ describe("Promise.scope(fn)", function()
         local ok, err = pcall(function() scope[name]({}) end)
         assert.is_false(ok)
         assert.matches("^spec/scope_spec%.lua:%d+: bad argument #1 to '" ..
-          name .. "' %(scope expected, got table%)$", err)
+          name .. "' %(scope expected, got table: use ':', not '.'%)$", err)
       end
     end)
   end)
@@ -930,7 +948,7 @@ describe("a scope that is to be closed", function()
     for _, v in ipairs {1, "x", {}, print, Promise.resolve()} do
       local ok, err = pcall(close, v)
       assert.is_false(ok)
-      assert.matches("%(scope expected, got %a+%)$", err)
+      assert.matches("%(scope expected, got %a+", err)
     end
     assert.is_false(pcall(close))
   end)

@@ -387,7 +387,8 @@ describe("with", function()
     local semaphore = Promise.semaphore(1)
     assert.equal("bad argument #1 to 'with' (callable expected, got nil)",
       helper.raised(function() semaphore:with() end))
-    assert.equal("bad argument #1 to 'with' (semaphore expected, got table)",
+    assert.equal("bad argument #1 to 'with' (semaphore expected, got " ..
+      "table: use ':', not '.')",
       helper.raised(function() semaphore.with({}, print) end))
   end)
 end)

@@ -1,11 +1,11 @@
 --- The checks of the types notice what is wrong with definitions, and what is
 --- made of them says what they say.
 
-local annotations = require "tools.annotations"
-local check_types = require "tools.check_types"
-local document = require "tools.document"
+local annotations = require "spec.tools.annotations"
+local check_types = require "spec.tools.check_types"
+local document = require "spec.tools.document"
 local parse_teal = require "spec.support.teal"
-local teal = require "tools.teal"
+local teal = require "spec.tools.teal"
 
 local SOURCE <const> = "types/library/cpromise/x.lua"
 

@@ -487,7 +487,8 @@ describe("stream", function()
       function(s) s:write() end},
     {"bad argument #1 to 'write' (element 2: string expected, got number)",
       function(s) s:write {"x", 1} end},
-    {"bad argument #1 to 'read' (stream expected, got table)",
+    {"bad argument #1 to 'read' (stream expected, got table: " ..
+      "use ':', not '.')",
       function(s) s.read({}) end},
   } do
     it("refuses: " .. case[1], connected(function(a)

@@ -144,9 +144,8 @@ end
 
 --- What a generic `for` needs to get each index and its promise.
 return function(v, ...)
-  if not check.iterable(v) then
-    check.fail(1, "asCompleted", check.expected("iterable", v))
-  end
+  local why = check.not_iterable(v)
+  if why then check.fail(1, "asCompleted", why) end
   local completion = setmetatable({
     promises = {}, -- by index, those that have not been given
     reactions = {}, -- by index, those of elements that are pending

@@ -38,10 +38,15 @@ function check.blame(message)
 end
 
 -- Raise for the public function that was called. As Lua does, it doesn't
--- count the object of a method.
-local function raise(arg, name, message)
+-- count the object of a method. `remedy` is added for one that was not called
+-- as a method.
+local function raise(arg, name, message, remedy)
   local level, call = calling_level()
-  if call and call.namewhat == "method" then arg = arg - 1 end
+  if call and call.namewhat == "method" then
+    arg = arg - 1
+  elseif remedy then
+    message = message .. remedy
+  end
   local form = arg == 0 and "calling '%s' on bad self (%s)" or
     ("bad argument #%d to '%%s' (%%s)"):format(arg)
   error(form:format(name, message), level)
@@ -79,11 +84,20 @@ function check.callable(v)
   return type(mt) == "table" and rawget(mt, "__call") ~= nil
 end
 
---- Whether `v` is a table or callable, so that it may have elements.
+--- Why `v` can't have elements, or nil if it is a table or callable.
 ---@param v any
----@return boolean
-function check.iterable(v)
-  return type(v) == "table" and v ~= check.module or check.callable(v)
+---@return string?
+function check.not_iterable(v)
+  if type(v) == "table" and v ~= check.module or check.callable(v) then
+    return
+  end
+  local why = check.expected("iterable", v)
+  return core.is(v) and why .. ": give promises in a table" or why
+end
+
+-- What to do if `self` of a method is a wrong value.
+local function remedy_for(self)
+  return self ~= check.module and ": use ':', not '.'" or nil
 end
 
 --- Raise unless argument 1 is an object with that metatable.
@@ -94,7 +108,7 @@ end
 function check.self(self, class, name, other)
   local mt = getmetatable(self)
   if mt ~= class and (mt == nil or mt ~= other) then
-    raise(1, name, check.expected(class.__name, self))
+    raise(1, name, check.expected(class.__name, self), remedy_for(self))
   end
 end
 
@@ -105,7 +119,7 @@ end
 function check.object(self, class, name)
   local mt = type(self) == "userdata" and getmetatable(self)
   if type(mt) ~= "table" or mt.__name ~= class then
-    raise(1, name, check.expected(class, self))
+    raise(1, name, check.expected(class, self), remedy_for(self))
   end
 end
 
@@ -138,7 +152,9 @@ end
 ---@param v any
 ---@return string?
 function check.not_callable(v)
-  if not check.callable(v) then return check.expected("callable", v) end
+  if check.callable(v) then return end
+  local why = check.expected("callable", v)
+  return core.is(v) and why .. ": give the function, not its call" or why
 end
 
 --- Why `v` is no table of options, or nil if it is one, or nil itself.

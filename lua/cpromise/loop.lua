@@ -154,6 +154,12 @@ function loop.set(new)
   if new ~= nil and type(new) ~= "table" or new == check.module then
     check.fail(1, "setLoop", check.expected("loop", new))
   end
+  for _, entry in ipairs(new and known or {}) do
+    if new == package.loaded[entry.library] then
+      check.fail(1, "setLoop", ("it is the library %s itself: give " ..
+        "require '%s'"):format(entry.library, entry.module))
+    end
+  end
   for _, name in ipairs(new and functions or {}) do
     if not check.callable(new[name]) then
       check.fail(1, "setLoop", ("a loop has a function '%s'"):format(name))

@@ -102,12 +102,11 @@ end
 local halved = {[next] = "pairs", [(ipairs {})] = "ipairs"}
 
 local function not_source(v)
-  if not check.iterable(v) then
-    return check.expected("iterable", v)
-  elseif halved[v] then
+  if halved[v] then
     return ("only the first result of %s arrives here: give the table, " ..
       "or a function that iterates"):format(halved[v])
   end
+  return check.not_iterable(v)
 end
 
 --- A promise of the results of `fn(element, index)`, in input order.

@@ -95,10 +95,9 @@ end
 
 --- For a function whose last argument is a callback: `callback(err, ...)`.
 return function(fn, options)
-  if not check.callable(fn) then
-    check.fail(1, "promisify", check.expected("callable", fn))
-  end
-  local why = check.not_options(options, known)
+  local why = check.not_callable(fn)
+  if why then check.fail(1, "promisify", why) end
+  why = check.not_options(options, known)
   if why then check.fail(2, "promisify", why) end
   local kept = { -- as they are now
     cancel = options and options.cancel,

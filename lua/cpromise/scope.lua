@@ -215,11 +215,9 @@ end
 --- Start `fn(...)` as an async call that the scope waits for.
 function methods:spawn(fn, ...)
   check.self(self, Scope, "spawn", Block)
-  if not check.callable(fn) then
-    check.fail(2, "spawn", check.expected("callable", fn))
-  elseif self.ended then
-    error(group.ENDED, 2)
-  end
+  local why = check.not_callable(fn)
+  if why then check.fail(2, "spawn", why) end
+  if self.ended then check.blame(group.ENDED) end
   return group.spawn(self, fn, ...)
 end
 
@@ -311,8 +309,7 @@ return function(...)
     }, Block)
   end
   local fn = ...
-  if not check.callable(fn) then
-    check.fail(1, "scope", check.expected("callable", fn))
-  end
+  local why = check.not_callable(fn)
+  if why then check.fail(1, "scope", why) end
   return core.spawn(run, fn)
 end

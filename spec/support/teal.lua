@@ -1,4 +1,4 @@
---- Whether a text is a declaration file of Teal, as far as tools/teal.lua
+--- Whether a text is a declaration file of Teal, as far as spec/tools/teal.lua
 --- uses that language: records, interfaces, types of fields.
 
 local Parser = {}

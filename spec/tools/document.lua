@@ -1,14 +1,14 @@
 --- Makes a page of definitions for the Lua language server:
 ---
----     lua5.4 tools/document.lua TITLE FILE... >PAGE
+---     lua5.4 spec/tools/document.lua TITLE FILE... >PAGE
 ---
 --- A function is shown with its text, its parameters and its results; one
 --- without text is a row of a table. A class is shown with its fields. A file
 --- of Markdown is taken as it is. The page begins with what the first file
 --- says of its module, and with its contents.
 
-local annotations = require "tools.annotations"
-local markdown = require "tools.markdown"
+local annotations = require "spec.tools.annotations"
+local markdown = require "spec.tools.markdown"
 
 local show = annotations.show
 

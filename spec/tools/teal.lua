@@ -1,12 +1,12 @@
 --- Makes declarations for Teal of definitions for the Lua language server:
 ---
----     lua5.4 tools/teal.lua FILE >FILE.d.tl
+---     lua5.4 spec/tools/teal.lua FILE >FILE.d.tl
 ---
 --- Where Teal knows no such type, it is `any`. A function that takes one of
 --- several types becomes several functions of one name, which Teal tries in
 --- turn: so a handler may return a value or a promise of it.
 
-local annotations = require "tools.annotations"
+local annotations = require "spec.tools.annotations"
 
 -- Classes whose objects a block can close, which the server doesn't ask for.
 local closable = {}

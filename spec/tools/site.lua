@@ -1,7 +1,7 @@
 --- Makes the documents into pages of HTML, with pandoc; to read them takes no
 --- network and no scripts:
 ---
----     lua5.4 tools/site.lua FOLDER
+---     lua5.4 spec/tools/site.lua FOLDER
 ---
 --- All of docs/*.md and of *.md is taken. docs/site/order.txt has the order
 --- and the short names of pages; one that is not there comes last, by its

@@ -1,7 +1,7 @@
 --- Whether definitions for the Lua language server are well formed: what it
 --- would only ignore in silence, or report to the user of the library.
 
-local annotations = require "tools.annotations"
+local annotations = require "spec.tools.annotations"
 
 local builtin = {}
 for name in ([[

@@ -1,15 +1,15 @@
 --- Whether the links of documents lead somewhere, and more of the kind:
 ---
----     lua5.4 tools/check_documents.lua FILE...
----     lua5.4 tools/check_documents.lua --site FOLDER
----     lua5.4 tools/check_documents.lua --prose FILE...
+---     lua5.4 spec/tools/check_documents.lua FILE...
+---     lua5.4 spec/tools/check_documents.lua --site FOLDER
+---     lua5.4 spec/tools/check_documents.lua --prose FILE...
 ---
 --- The second form checks pages of HTML instead: each link, each anchor, each
 --- picture. The third prints the words of documents that should be spelled as
 --- a dictionary has them: "file:line word". What is wrong is printed, and the
 --- status is 1. Links to other hosts are not followed.
 
-local markdown = require "tools.markdown"
+local markdown = require "spec.tools.markdown"
 
 local languages = {}
 for name in ("lua text sh c json html"):gmatch "%S+" do

@@ -1,8 +1,8 @@
 --- The files that are made from types/library: `make docs` writes them all.
 
-local annotations = require "tools.annotations"
-local document = require "tools.document"
-local teal = require "tools.teal"
+local annotations = require "spec.tools.annotations"
+local document = require "spec.tools.document"
+local teal = require "spec.tools.teal"
 
 local LIBRARY <const> = "types/library/"
 
