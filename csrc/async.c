@@ -21,15 +21,13 @@
 #define MAX_DEPTH 30
 
 
-/* Close a coroutine: its pending variables. Returns a status of Lua; if that is
-   no LUA_OK, the error is on the top of 'co'. [-0, +0, -] */
-static int reset_coroutine (lua_State *co, lua_State *L) {
+int cp_async_reset (lua_State *co, lua_State *L) {
   return CP_HAS_CLOSETHREAD ? lua_closethread(co, L) : lua_resetthread(co);
 }
 
 
 static void close_coroutine (lua_State *co, lua_State *L) {
-  reset_coroutine(co, L);
+  cp_async_reset(co, L);
   lua_settop(co, 0); /* dead, not waiting to be started */
 }
 
@@ -117,11 +115,8 @@ static int is_in_lua (lua_State *co) {
 }
 
 
-/* Whether a hook has made the coroutine yield, as the host divides time, and not
-   its own code: then no function of C is on its top, and it yields nothing; or
-   a generator that it runs was paused so. */
-static int is_paused (const Context *ctx, lua_State *co, int n) {
-  return n == 0 && (ctx->paused == co || is_in_lua(co));
+int cp_async_is_paused (const Context *ctx, lua_State *co, int n) {
+  return n == 0 && (ctx->hand.paused == co || is_in_lua(co));
 }
 
 
@@ -189,7 +184,7 @@ static int is_taken (lua_State *L, int idx, lua_State *co, int n) {
 static Slice
 has_paused (lua_State *L, Promise *p, int idx, lua_State *co, int n) {
   int top = lua_gettop(L);
-  if (is_paused(cp_context(L), co, n)) {
+  if (cp_async_is_paused(cp_context(L), co, n)) {
     p->kind = KIND_START;
     return SLICE_PAUSED;
   }
@@ -208,8 +203,8 @@ has_paused (lua_State *L, Promise *p, int idx, lua_State *co, int n) {
 /* The coroutine of the call p, at 'idx', waits. */
 static Slice has_yielded (lua_State *L, Promise *p, int idx, lua_State *co) {
   Context *ctx = cp_context(L);
-  Promise *source = ctx->awaited;
-  ctx->waiting = NULL;
+  Promise *source = ctx->hand.awaited;
+  ctx->hand.waiting = NULL;
   p->kind = KIND_AWAIT;
   ctx->suspended++;
   ctx->unattended = 1;
@@ -319,11 +314,11 @@ static Slice drive (lua_State *L, Drive *running, int n) {
   status = lua_resume(co, L, n, &nresults);
   ctx->driven = outer;
   ctx->drive = running->outer;
-  ctx->resumed = NULL;
-  ctx->cancelled = 0;
+  ctx->hand.resumed = NULL;
+  ctx->hand.cancelled = 0;
   if (status == LUA_YIELD)
-    slice = ctx->waiting == co ? has_yielded(L, p, idx, co)
-                               : has_paused(L, p, idx, co, nresults);
+    slice = ctx->hand.waiting == co ? has_yielded(L, p, idx, co)
+                                    : has_paused(L, p, idx, co, nresults);
   else if (status == LUA_OK)
     slice = has_returned(L, p, idx, co, nresults);
   else
@@ -353,7 +348,7 @@ static void deliver (lua_State *L, Promise *node, lua_State *co) {
     node->flags &= (unsigned short)~(FLAG_CANCELLED | FLAG_INTERRUPTED);
     lua_getiuservalue(L, AT_NODE, SLOT_SOURCE);
     cp_wait_set_awaited(L, co);
-    cp_context(L)->cancelled = 1;
+    cp_context(L)->hand.cancelled = 1;
   }
   lua_pop(L, 1);
 }
@@ -371,7 +366,7 @@ run_slices (lua_State *L, Promise *node, lua_State *co, int n) {
     cp_trace_clear(L, ctx);
     if (node->flags & FLAG_CANCELLED)
       deliver(L, node, co);
-    ctx->resumed = co;
+    ctx->hand.resumed = co;
     slice = drive(L, &running, 0);
   }
   if (slice == SLICE_READY || slice == SLICE_PAUSED)
@@ -423,7 +418,7 @@ Outcome cp_run_await (lua_State *L, Promise *node, const Promise *source) {
     return end_closed(L, node);
   if (node->flags & FLAG_CANCELLED)
     deliver(L, node, co);
-  cp_context(L)->resumed = co;
+  cp_context(L)->hand.resumed = co;
   return run_slices(L, node, co, 0);
 }
 
@@ -436,7 +431,7 @@ Outcome cp_run_await (lua_State *L, Promise *node, const Promise *source) {
 ** =================================================================
 */
 
-static int body_end (lua_State *L, int status, lua_KContext k) {
+int cp_async_body_end (lua_State *L, int status, lua_KContext k) {
   (void)k;
   if (status != LUA_OK && status != LUA_YIELD)
     return lua_error(L);
@@ -449,7 +444,8 @@ static int body_end (lua_State *L, int status, lua_KContext k) {
    await, and the handler sees the stack. */
 int cp_async_body (lua_State *L) {
   int n = lua_gettop(L) - 2;
-  return body_end(L, lua_pcallk(L, n, LUA_MULTRET, 1, 0, body_end), 0);
+  return cp_async_body_end(
+    L, lua_pcallk(L, n, LUA_MULTRET, 1, 0, cp_async_body_end), 0);
 }
 
 
@@ -539,339 +535,6 @@ int cp_spawn (lua_State *L) {
   return cp_async_start(L, 1);
 }
 
-/* }================================================================ */
-
-
-/*
-** {================================================================
-** Waiting
-** =================================================================
-*/
-
-/* What a continuation needs to know: flags in its context. */
-enum {
-  WAIT_PROMISE = 1, /* what is at 1 is a promise, not a plain value */
-  WAIT_PROTECTED = 2, /* 'pawait': true and the values, or false, reason */
-  WAIT_TRACED = 4, /* errors in flight wait at 2 */
-  WAIT_BLOCK = 8 /* a scope in the coroutine may interrupt this */
-};
-
-
-/* Why the running code can't wait; NULL if it can. */
-static const char *refusal (lua_State *L, const Context *ctx, int is_main) {
-  if (is_main ? ctx->draining || ctx->busy > 0
-              : ctx->driven == NULL && !lua_isyieldable(L) && ctx->draining)
-    return "can't await in a handler, executor, hook or getter: make the "
-           "function with Promise.async, or return the promise";
-  if (is_main)
-    return NULL;
-  if (!lua_isyieldable(L))
-    return "can't await across a C function (table.sort, string.gsub, "
-           "require, an executor, a getter), or while a coroutine is closed "
-           "before its end: await before or after it, or in a "
-           "Promise.async of its own";
-  if (ctx->driven != NULL && ctx->driven != L)
-    return "can't await in a coroutine that an async function resumes, since "
-           "its consumer would get the yield: make it with Promise.wrap";
-  return NULL;
-}
-
-
-/* The promise that is at 1, or that replaces an object there; NULL if a plain
-   value is there. */
-static Promise *as_source (lua_State *L, Context *ctx) {
-  int type = lua_type(L, 1);
-  Promise *p;
-  if (type != LUA_TTABLE && type != LUA_TUSERDATA)
-    return NULL;
-  p = cp_promise_peek(L, ctx, 1);
-  if (p != NULL)
-    return p;
-  cp_args_refuse_module(L);
-  lua_settop(L, 1);
-  p = cp_promise_new(L, KIND_PLAIN);
-  lua_insert(L, 1);
-  cp_resolve(L, p, 1, 1); /* linked at once: no announcement */
-  return p;
-}
-
-
-/* Whether what is at 1 was rejected by the scope that the coroutine is in. */
-static int is_interrupted (lua_State *L) {
-  int is;
-  lua_getiuservalue(L, CONTEXT, CTX_BLOCKS);
-  lua_pushthread(L);
-  lua_rawget(L, -2);
-  if (lua_istable(L, -1)) {
-    lua_getfield(L, -1, "interrupt");
-    lua_replace(L, -2);
-  }
-  lua_getiuservalue(L, 1, SLOT_VALUE);
-  is = !lua_isnil(L, -1) && lua_rawequal(L, -1, -2);
-  lua_settop(L, 1);
-  return is;
-}
-
-
-/* Return or raise the outcome of what is at 1. */
-static int outcome (lua_State *L, int k) {
-  const Promise *s = k & WAIT_PROMISE ? cp_node_at(L, 1) : NULL;
-  lua_settop(L, 1);
-  if (k & WAIT_BLOCK && is_interrupted(L))
-    k &= ~WAIT_PROTECTED;
-  if (k & WAIT_PROTECTED)
-    lua_pushboolean(L, s == NULL || s->state == STATE_FULFILLED);
-  if (s == NULL)
-    lua_pushvalue(L, 1);
-  else if (cp_promise_values(L, s, 1) < 0)
-    return lua_error(L);
-  else if (s->state == STATE_REJECTED && !(k & WAIT_PROTECTED)) {
-    cp_trace_hand_on(L, 1);
-    return lua_error(L);
-  }
-  return lua_gettop(L) - 1;
-}
-
-
-/* Somebody else has resumed the coroutine: forget the values it was given, and
-   wait on, yielding nothing. */
-static int
-wait_on (lua_State *L, lua_KContext k, lua_KFunction continuation) {
-  lua_settop(L, k & WAIT_TRACED ? 2 : 1);
-  return lua_yieldk(L, 0, k, continuation);
-}
-
-
-/* In a coroutine: go on if it is our turn. */
-static int go_on (lua_State *L, int status, lua_KContext k) {
-  Context *ctx = cp_context(L);
-  (void)status;
-  if (ctx->resumed != L)
-    return wait_on(L, k, go_on);
-  ctx->resumed = NULL;
-  if (k & WAIT_TRACED)
-    cp_trace_restore(L, ctx, 2);
-  if (ctx->cancelled) { /* the call itself was: 'pawait' raises that too */
-    ctx->cancelled = 0;
-    k = (k | WAIT_PROMISE) & ~WAIT_PROTECTED;
-  }
-  if (ctx->refused) {
-    ctx->refused = 0;
-    return cp_args_raise(L, lua_tostring(L, -1));
-  }
-  return outcome(L, (int)k);
-}
-
-
-/* One more, or one less, waits on the main thread: then timeouts keep the loop
-   alive, too. [-0, +0, -] */
-static void count_wait (lua_State *L, int n) {
-  Context *ctx = cp_context(L);
-  ctx->main_waits += (unsigned int)n;
-  if (ctx->timers > ctx->delays)
-    cp_host_sync(L);
-}
-
-
-/* Nobody waits for s, or for nothing, by running the loop any more. */
-static void end_pump (lua_State *L, Promise *s) {
-  count_wait(L, -1);
-  cp_context(L)->unattended = 0;
-  if (s != NULL)
-    s->held--;
-}
-
-
-int cp_close_pump (lua_State *L) {
-  luaL_checktype(L, 1, LUA_TUSERDATA);
-  lua_getiuservalue(L, 1, 1);
-  end_pump(L, cp_promise_test(L, cp_context(L), lua_gettop(L)));
-  return 0;
-}
-
-
-/* Let what ends the wait for what is at 1 be closed with the coroutine.
-   [-0, +1, m] */
-static void guard_pump (lua_State *L) {
-  lua_newuserdatauv(L, 0, 1);
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, -2, 1);
-  lua_getiuservalue(L, CONTEXT, CTX_PUMP_MT);
-  lua_setmetatable(L, -2);
-  lua_toclose(L, -1);
-}
-
-
-/* Run the loop until s, at 1, has settled. Returns NULL, or pushes and returns
-   why it has not. [-0, +(0|1), e] */
-static const char *pump (lua_State *L, Promise *s) {
-  int guard = L != cp_context(L)->main ? lua_gettop(L) + 1 : 0;
-  int status;
-  if (guard != 0)
-    guard_pump(L);
-  if (s != NULL) {
-    if (s->state == STATE_PENDING)
-      s->flags |= FLAG_HANDLED;
-    else
-      cp_promise_handle(L, s, 1);
-    s->held++;
-  }
-  count_wait(L, 1);
-  lua_getiuservalue(L, CONTEXT, CTX_PUMP);
-  lua_pushvalue(L, 1);
-  status = lua_pcall(L, 1, 1, 0);
-  if (guard != 0)
-    lua_closeslot(L, guard);
-  else
-    end_pump(L, s);
-  if (status != LUA_OK)
-    lua_error(L);
-  if (lua_isstring(L, -1))
-    return lua_tostring(L, -1);
-  lua_pop(L, 1);
-  if (s == NULL || s->state != STATE_PENDING)
-    return NULL;
-  return lua_pushliteral(L, "promise still pending, nothing left to do");
-}
-
-
-/* Wait for what is at 1 by running the loop. */
-static int await_by_loop (lua_State *L, Context *ctx, int k) {
-  Promise *s = as_source(L, ctx);
-  const char *why;
-  lua_settop(L, 1);
-  why = pump(L, s);
-  if (why != NULL)
-    return cp_args_raise(L, why);
-  return outcome(L, s != NULL ? k | WAIT_PROMISE : k);
-}
-
-
-/* In a coroutine of the user's own: a node resumes it. [-0, +0, m] */
-static void link_node (lua_State *L, Context *ctx, Promise *s) {
-  int idx = lua_gettop(L) + 1;
-  Promise *node = cp_node_new(L, KIND_RESUME, NODE_SLOTS);
-  lua_pushthread(L);
-  lua_setiuservalue(L, idx, SLOT_VALUE);
-  if (s != NULL) {
-    cp_wait_sweep(L, s, 1); /* of coroutines that were closed */
-    cp_promise_link(L, ctx, s, 1, idx);
-  }
-  else {
-    cp_node_set(L, idx, SLOT_SOURCE, 1);
-    cp_queue_push(L, ctx, node, idx);
-  }
-  cp_host_wake(L, ctx);
-  lua_settop(L, idx - 1);
-}
-
-
-/* In a coroutine: wait for what is at 1 (the promise s, if it is one), then
-   call the continuation, as lua_yieldk does. */
-static int wait (
-  lua_State *L, Context *ctx, Promise *s, int k, lua_KFunction continuation) {
-  if (ctx->driven == L) {
-    ctx->waiting = L;
-    ctx->awaited = s;
-  }
-  else
-    link_node(L, ctx, s);
-  lua_settop(L, 1);
-  if (cp_trace_save(L, ctx))
-    k |= WAIT_TRACED;
-  return lua_yieldk(L, 0, s != NULL ? k | WAIT_PROMISE : k, continuation);
-}
-
-
-/* Outside of async calls: if the coroutine, or the main thread, is in a scope,
-   let what is awaited, at 1, go through that, which may interrupt it: see
-   scope.lua. Returns WAIT_BLOCK, or 0. [-0, +0, e] */
-static int enter_block (lua_State *L) {
-  if (cp_context(L)->drive != NULL)
-    return 0;
-  lua_getiuservalue(L, CONTEXT, CTX_BLOCKS);
-  lua_pushthread(L);
-  if (lua_isnil(L, 2) || lua_rawget(L, 2) == LUA_TNIL) {
-    lua_settop(L, 1);
-    return 0;
-  }
-  lua_getfield(L, 3, "follow");
-  lua_pushvalue(L, 3);
-  lua_pushvalue(L, 1);
-  lua_call(L, 2, 1);
-  lua_replace(L, 1);
-  lua_settop(L, 1);
-  return WAIT_BLOCK;
-}
-
-
-/* The loop's hook has returned: true if it has waited. */
-static int suspended (lua_State *L, int status, lua_KContext k) {
-  int has_waited = lua_toboolean(L, -1);
-  (void)status;
-  lua_settop(L, 1);
-  if (has_waited)
-    return outcome(L, (int)k);
-  return wait(L,
-    cp_context(L),
-    k & WAIT_PROMISE ? cp_node_at(L, 1) : NULL,
-    (int)k,
-    go_on);
-}
-
-
-/* In a coroutine that is no async call's: it may be one of the loop's own, which
-   nobody else may resume. */
-static int suspend (lua_State *L, Context *ctx, int k) {
-  Promise *s = as_source(L, ctx);
-  lua_settop(L, 1);
-  if (s != NULL)
-    k |= WAIT_PROMISE;
-  lua_getiuservalue(L, CONTEXT, CTX_SUSPEND);
-  lua_pushvalue(L, 1);
-  lua_callk(L, 1, 1, k, suspended);
-  return suspended(L, LUA_OK, k);
-}
-
-
-/* Whether there is a hook for that. */
-static int has_scheduler (lua_State *L) {
-  int has = lua_getiuservalue(L, CONTEXT, CTX_SUSPEND) != LUA_TNIL;
-  lua_pop(L, 1);
-  return has;
-}
-
-
-static int await (lua_State *L, int k) {
-  Context *ctx = cp_context(L);
-  lua_settop(L, 1);
-  if (ctx->drive == NULL || ctx->driven != L || !lua_isyieldable(L)) {
-    int is_main = lua_pushthread(L);
-    const char *why = refusal(L, ctx, is_main);
-    if (why != NULL)
-      return cp_args_raise(L, why);
-    lua_settop(L, 1);
-    cp_args_refuse_module(L);
-    k |= enter_block(L);
-    if (is_main)
-      return await_by_loop(L, ctx, k);
-    if (has_scheduler(L))
-      return suspend(L, ctx, k);
-  }
-  return wait(L, ctx, as_source(L, ctx), k, go_on);
-}
-
-
-int cp_await (lua_State *L) {
-  return await(L, 0);
-}
-
-
-int cp_pawait (lua_State *L) {
-  return await(L, WAIT_PROTECTED);
-}
-
-
 /* Push the promise of the running async call, or nil. [-0, +1, -] */
 static const Promise *push_call (lua_State *L) {
   const Drive *drive = cp_context(L)->drive;
@@ -901,71 +564,6 @@ int cp_cancelled (lua_State *L) {
     lua_getiuservalue(L, top + 1, SLOT_VALUE);
   }
   return 1;
-}
-
-
-int cp_canAwait (lua_State *L) {
-  int is_main = lua_pushthread(L);
-  lua_pushboolean(L, refusal(L, cp_context(L), is_main) == NULL);
-  return 1;
-}
-
-
-void cp_async_check (lua_State *L) {
-  const Context *ctx = cp_context(L);
-  const char *why;
-  int is_main;
-  if (ctx->driven == L && lua_isyieldable(L))
-    return;
-  is_main = lua_pushthread(L);
-  why = refusal(L, ctx, is_main);
-  lua_pop(L, 1);
-  if (why != NULL)
-    cp_args_raise(L, why);
-}
-
-
-int cp_unwrap (lua_State *L) {
-  const Promise *p = cp_args_check_promise(L, cp_context(L), 1);
-  if (p->state == STATE_PENDING)
-    cp_args_error(L, 1, "pending");
-  if (p->state == STATE_REJECTED && !lua_isnoneornil(L, 2)) {
-    lua_settop(L, 2);
-    lua_getiuservalue(L, 1, SLOT_VALUE);
-    cp_trace_hand_on_after(L, 1, 2);
-    return lua_error(L);
-  }
-  return outcome(L, WAIT_PROMISE);
-}
-
-
-int cp_awaitLoop (lua_State *L) {
-  lua_settop(L, 1);
-  return await_by_loop(L, cp_context(L), 0);
-}
-
-
-int cp_setScheduler (lua_State *L) {
-  lua_settop(L, 2);
-  lua_setiuservalue(L, CONTEXT, CTX_TAKE);
-  lua_setiuservalue(L, CONTEXT, CTX_SUSPEND);
-  return 0;
-}
-
-
-int cp_setBlocks (lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  lua_settop(L, 1);
-  lua_setiuservalue(L, CONTEXT, CTX_BLOCKS);
-  return 0;
-}
-
-
-int cp_setPump (lua_State *L) {
-  cp_args_check_callable(L, 1);
-  lua_settop(L, 1);
-  lua_setiuservalue(L, CONTEXT, CTX_PUMP);
-  return 0;
 }
 
 /* }================================================================ */
@@ -1006,10 +604,10 @@ Outcome cp_run_resume (lua_State *L, Promise *node, const Promise *source) {
   if (lua_status(co) != LUA_YIELD)
     return LEFT; /* closed meanwhile */
   if (!(node->flags & FLAG_PLAIN)) /* else it may wait for something new */
-    ctx->resumed = co;
+    ctx->hand.resumed = co;
   status = lua_resume(co, L, 0, &n);
-  ctx->resumed = NULL;
-  if (status == LUA_YIELD && is_paused(ctx, co, n)) {
+  ctx->hand.resumed = NULL;
+  if (status == LUA_YIELD && cp_async_is_paused(ctx, co, n)) {
     node->flags |= FLAG_PLAIN;
     cp_queue_push(L, ctx, node, AT_NODE);
   }
@@ -1018,282 +616,6 @@ Outcome cp_run_resume (lua_State *L, Promise *node, const Promise *source) {
   else
     report_error(L, co);
   return LEFT;
-}
-
-/* }================================================================ */
-
-
-/*
-** {================================================================
-** Promise.wrap: a generator's 'await' yields to its consumer's call, which
-** waits in its place
-** =================================================================
-*/
-
-#define GENERATOR lua_upvalueindex(3)
-#define IS_WAITING lua_upvalueindex(4) /* whether it awaits something */
-
-static int wrap_go_on (lua_State *L, int status, lua_KContext k);
-static int wrap_suspended (lua_State *L, int status, lua_KContext k);
-static int wrap_unpause (lua_State *L, int status, lua_KContext k);
-static int resume_generator (lua_State *L, lua_State *co, int n);
-
-
-static void set_waiting (lua_State *L, int waiting) {
-  lua_pushboolean(L, waiting);
-  lua_replace(L, IS_WAITING);
-}
-
-
-/* The request to end that is at 1, a rejected promise, is for whoever waits for
-   the generator: the 'await' in that raises it, 'pawait' too. */
-static void interrupt_generator (lua_State *L, lua_State *co) {
-  lua_pushvalue(L, 1);
-  cp_wait_set_awaited(L, co);
-  cp_context(L)->cancelled = 1;
-}
-
-
-/* The loop's hook for what the generator awaits, at 1, has come to an end.
-   Returns how many values the generator is resumed with, 1 for why it must
-   raise; -1 if the hook has not waited. */
-static int take_suspended (lua_State *L, int status, int k) {
-  lua_State *co = lua_tothread(L, GENERATOR);
-  int has_waited = lua_toboolean(L, -1);
-  if (status != LUA_OK && status != LUA_YIELD) {
-    set_waiting(L, 0);
-    if (!lua_isstring(L, -1))
-      return lua_error(L);
-    lua_xmove(L, co, 1);
-    cp_context(L)->refused = 1;
-    return 1;
-  }
-  lua_settop(L, 1);
-  if (!has_waited)
-    return -1;
-  set_waiting(L, 0);
-  if (k & WAIT_BLOCK && is_interrupted(L))
-    interrupt_generator(L, co);
-  return 0;
-}
-
-
-/* In a coroutine that may be the loop's own: let its hook wait for what the
-   generator awaits, at 1. If that yields, wrap_suspended goes on. */
-static int suspend_generator (lua_State *L, int k) {
-  int status;
-  lua_getiuservalue(L, CONTEXT, CTX_SUSPEND);
-  lua_pushvalue(L, 1);
-  status = lua_pcallk(L, 1, 1, 0, k, wrap_suspended);
-  return take_suspended(L, status, k);
-}
-
-
-/* The generator awaits something: wait for that here, where it was called, in
-   the scope that this is in. In a coroutine that yields, and goes on in
-   wrap_go_on. Returns how many values the generator is resumed with: 1 for why
-   it must raise, where it awaits. */
-static int wait_for_generator (lua_State *L, Context *ctx, lua_State *co) {
-  int is_main = lua_pushthread(L);
-  const char *why = refusal(L, ctx, is_main);
-  int k = 0;
-  Promise *s;
-  lua_settop(L, 0);
-  cp_wait_push_awaited(L, co);
-  if (why == NULL)
-    k = enter_block(L);
-  s = cp_promise_test(L, ctx, 1);
-  if (why == NULL && is_main)
-    why = pump(L, s);
-  else if (why == NULL) {
-    int n = -1;
-    set_waiting(L, 1);
-    if (ctx->driven != L && has_scheduler(L))
-      n = suspend_generator(L, k);
-    if (n < 0)
-      wait(L, ctx, s, k, wrap_go_on);
-    return n;
-  }
-  if (why == NULL) {
-    if (k & WAIT_BLOCK && is_interrupted(L))
-      interrupt_generator(L, co);
-    return 0;
-  }
-  lua_pushstring(L, why);
-  lua_xmove(L, co, 1);
-  ctx->refused = 1;
-  return 1;
-}
-
-
-/* A hook has made the generator yield: then its consumer yields, too, who goes on
-   in wrap_unpause; or, where that can't yield, it goes on at once. */
-static void pause_generator (lua_State *L, Context *ctx) {
-  lua_settop(L, 0);
-  if (!lua_isyieldable(L))
-    return;
-  set_waiting(L, 1);
-  ctx->paused = L;
-  lua_yieldk(L, 0, 0, wrap_unpause);
-}
-
-
-/* The generator has raised the error on its top, or could not be resumed. An
-   error of a variable that it closes replaces that. */
-static int generator_failed (lua_State *L, lua_State *co) {
-  lua_xmove(co, L, 1);
-  cp_trace_keep(L, co);
-  if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) {
-    lua_pushvalue(L, -1);
-    lua_xmove(L, co, 1); /* back, where closing looks for it */
-    reset_coroutine(co, L);
-    lua_xmove(co, L, 1);
-    lua_settop(co, 0);
-  }
-  return lua_error(L);
-}
-
-
-/* Resume the generator with the n values on its top, and return what it
-   yields or returns. */
-static int resume_generator (lua_State *L, lua_State *co, int n) {
-  Context *ctx = cp_context(L);
-  lua_State *outer = ctx->driven;
-  int status;
-  for (;;) {
-    ctx->driven = co;
-    status = lua_resume(co, L, n, &n);
-    ctx->driven = outer;
-    ctx->resumed = NULL; /* also if it was closed: nobody took this */
-    ctx->refused = 0;
-    ctx->cancelled = 0;
-    if (status == LUA_YIELD && ctx->waiting == co) {
-      ctx->waiting = NULL;
-      n = wait_for_generator(L, ctx, co);
-      ctx->resumed = co;
-    }
-    else if (status == LUA_YIELD && is_paused(ctx, co, n)) {
-      pause_generator(L, ctx);
-      n = 0;
-    }
-    else
-      break;
-  }
-  if (status != LUA_OK && status != LUA_YIELD)
-    return generator_failed(L, co);
-  luaL_checkstack(L, n, "too many values");
-  lua_xmove(co, L, n);
-  return n;
-}
-
-
-static int wrap_go_on (lua_State *L, int status, lua_KContext k) {
-  Context *ctx = cp_context(L);
-  lua_State *co = lua_tothread(L, GENERATOR);
-  int n = ctx->refused;
-  (void)status;
-  if (ctx->resumed != L)
-    return wait_on(L, k, wrap_go_on);
-  if (k & WAIT_TRACED)
-    cp_trace_restore(L, ctx, 2);
-  set_waiting(L, 0);
-  lua_xmove(L, co, n); /* why it must raise: see wait_for_generator */
-  if (ctx->cancelled || (k & WAIT_BLOCK && is_interrupted(L)))
-    interrupt_generator(L, co);
-  ctx->resumed = co;
-  return resume_generator(L, co, n);
-}
-
-
-static int wrap_suspended (lua_State *L, int status, lua_KContext k) {
-  Context *ctx = cp_context(L);
-  int n = take_suspended(L, status, (int)k);
-  if (n < 0)
-    return wait(L, ctx, cp_promise_test(L, ctx, 1), (int)k, wrap_go_on);
-  ctx->resumed = lua_tothread(L, GENERATOR);
-  return resume_generator(L, ctx->resumed, n);
-}
-
-
-/* Whoever resumes the consumer, or the library in a later job, resumes the
-   generator. */
-static int wrap_unpause (lua_State *L, int status, lua_KContext k) {
-  (void)status;
-  (void)k;
-  cp_context(L)->paused = NULL;
-  lua_settop(L, 0);
-  set_waiting(L, 0);
-  return resume_generator(L, lua_tothread(L, GENERATOR), 0);
-}
-
-
-#define GENERATOR_FUNCTION lua_upvalueindex(2)
-
-
-/* The body of a generator. As in an async call, errors unwind here, while it
-   can still await. */
-static int generator_body (lua_State *L) {
-  int n = lua_gettop(L);
-  cp_trace_push_handler(L);
-  lua_pushvalue(L, GENERATOR_FUNCTION);
-  lua_rotate(L, 1, 2);
-  return body_end(L, lua_pcallk(L, n, LUA_MULTRET, 1, 0, body_end), 0);
-}
-
-
-int cp_call_generator (lua_State *L) {
-  lua_State *co = lua_tothread(L, GENERATOR);
-  int n = lua_gettop(L);
-  if (lua_toboolean(L, IS_WAITING))
-    return luaL_error(L, "cannot resume a generator that awaits");
-  if (!lua_checkstack(co, n))
-    return luaL_error(L, "too many arguments");
-  lua_xmove(L, co, n);
-  return resume_generator(L, co, n);
-}
-
-
-int cp_wrap (lua_State *L) {
-  lua_State *co;
-  cp_args_check_callable(L, 1);
-  lua_settop(L, 1);
-  co = lua_newthread(L);
-  lua_pushvalue(L, CONTEXT);
-  lua_pushvalue(L, 1);
-  lua_pushcclosure(L, generator_body, 2);
-  lua_xmove(L, co, 1);
-  lua_pushvalue(L, CONTEXT);
-  lua_pushvalue(L, PROMISE_MT);
-  lua_pushvalue(L, 2);
-  lua_pushboolean(L, 0);
-  lua_pushcclosure(L, cp_call_generator, 4);
-  lua_pushnil(L);
-  lua_pushnil(L);
-  lua_newuserdatauv(L, 0, 1);
-  lua_pushvalue(L, 2);
-  lua_setiuservalue(L, -2, 1);
-  lua_getiuservalue(L, CONTEXT, CTX_CLOSER_MT);
-  lua_setmetatable(L, -2);
-  return 4;
-}
-
-
-/* The loop has been left. A generator that runs, since it leaves the loop of
-   its own consumer, closes by itself. */
-int cp_close_generator (lua_State *L) {
-  lua_State *co;
-  lua_Debug ar;
-  luaL_checktype(L, 1, LUA_TUSERDATA);
-  lua_getiuservalue(L, 1, 1);
-  co = lua_tothread(L, -1);
-  if (co == NULL || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar)))
-    return 0;
-  if (reset_coroutine(co, L) == LUA_OK) {
-    lua_settop(co, 0);
-    return 0;
-  }
-  lua_xmove(co, L, 1);
-  return lua_error(L);
 }
 
 /* }================================================================ */

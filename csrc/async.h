@@ -1,7 +1,6 @@
 /*
 ** async.h
-** Coroutines: async calls (ECMA-262 27.7.5), and waiting in them, in
-** coroutines of the user's own, and on the main thread.
+** Async calls (ECMA-262 27.7.5): starting them, and driving them on.
 **
 ** An async call is one object, its promise, which is also the node that waits:
 **
@@ -10,11 +9,8 @@
 **      |  `--returns, raises--> settled|  in its turn: lua_resume
 **      `-------------------------------'
 **
-** 'await' itself links nothing. It says in the context that it waits
-** ('waiting', 'awaited') and yields to whoever drives the coroutine, who finds
-** what it awaits at 1 in its frame (a seat for that, where there is a crowd:
-** wait.h). It goes on when the context says that it
-** may ('resumed'), whoever else resumes it.
+** A call that a hook has made yield, or that has yielded to the loop, is
+** KIND_START again: a job, with its coroutine.
 */
 
 #ifndef CP_ASYNC_H
@@ -32,12 +28,6 @@ int cp_spawn (lua_State *L);
    its promise in place of them. [-n, +1, m] */
 int cp_async_start (lua_State *L, int fn);
 
-/* await(v), p:await() */
-int cp_await (lua_State *L);
-
-/* pawait(v) */
-int cp_pawait (lua_State *L);
-
 /* cancelled() -> the latest cancellation that the running async call was asked
    to end with, or nil */
 int cp_cancelled (lua_State *L);
@@ -45,51 +35,21 @@ int cp_cancelled (lua_State *L);
 /* running() -> the promise of the running async call, or nil */
 int cp_running (lua_State *L);
 
-/* canAwait(): whether 'await' could wait here. */
-int cp_canAwait (lua_State *L);
-
-/* Raise, with the position of the Lua code that called, if 'await' can't wait
-   here. [-0, +0, v] */
-void cp_async_check (lua_State *L);
-
-/* unwrap(p[, err]): what 'await' would return or raise, for p that has settled;
-   that is raised in the place of the error 'err', which unwinds. */
-int cp_unwrap (lua_State *L);
-
-/* wrap(fn): coroutine.wrap for generators that await -> the function, and for a
-   generic 'for': nil, nil, what closes the generator */
-int cp_wrap (lua_State *L);
-
-/* That function. */
-int cp_call_generator (lua_State *L);
-
-/* What closes the generator: its __close. */
-int cp_close_generator (lua_State *L);
-
-/* __close of what stands for one who runs the loop on a coroutine */
-int cp_close_pump (lua_State *L);
-
-/* awaitLoop(v): as await, but by running the loop, in a coroutine too */
-int cp_awaitLoop (lua_State *L);
-
-/* setPump(hook): hook(promise) runs the loop until the promise has settled, or
-   nothing is left to do; it returns nil, or a string: why it can't. */
-int cp_setPump (lua_State *L);
-
-/* setScheduler(suspend, take): hooks of a loop that resumes coroutines itself.
-   suspend(promise) waits in a coroutine of the loop's own and returns true, or
-   returns false in others. take(resume, ...) is called with what an async body
-   has yielded; it returns whether it calls resume(...) later. Either may be
-   nil. */
-int cp_setScheduler (lua_State *L);
-
-/* setBlocks(table): by coroutine, the tables of those that are in a scope, or on
-   the main thread. Whatever is awaited there goes through 'follow(table, v)',
-   which returns a promise; the value of 'interrupt' is raised by 'pawait' too. */
-int cp_setBlocks (lua_State *L);
-
 /* The body of an async call: below it nothing belongs to the call. */
 int cp_async_body (lua_State *L);
+
+/* The end of a body's protected call: raise its error, where it can still
+   await, or return its values, but not the message handler at 1. */
+int cp_async_body_end (lua_State *L, int status, lua_KContext k);
+
+/* Close a coroutine: its pending variables. Returns a status of Lua; if that is
+   no LUA_OK, the error is on the top of 'co'. [-0, +0, -] */
+int cp_async_reset (lua_State *co, lua_State *L);
+
+/* Whether a hook has made the coroutine yield, as the host divides time, and not
+   its own code: then no function of C is on its top, and it yields nothing; or
+   a generator that it runs was paused so. */
+int cp_async_is_paused (const Context *ctx, lua_State *co, int n);
 
 Outcome cp_run_start (lua_State *L, Promise *node, const Promise *source);
 Outcome cp_run_await (lua_State *L, Promise *node, const Promise *source);

@@ -29,12 +29,13 @@ typedef enum Act {
 } Act;
 
 /* By kind of the aggregate: what a fulfilment and a rejection do. */
+#define RULE(kind) [(kind)-KIND_ALL]
 static const Act rules[][2] = {
-  {KEEP, END}, /* all */
-  {RECORD, RECORD}, /* allSettled */
-  {END, KEEP}, /* any */
-  {END, END}, /* race */
-  {CHOOSE, CHOOSE}, /* select */
+  RULE(KIND_ALL) = {KEEP, END},
+  RULE(KIND_ALL_SETTLED) = {RECORD, RECORD},
+  RULE(KIND_ANY) = {END, KEEP},
+  RULE(KIND_RACE) = {END, END},
+  RULE(KIND_SELECT) = {CHOOSE, CHOOSE},
 };
 
 

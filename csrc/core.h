@@ -10,8 +10,8 @@
 **
 ** Layers, lowest first; each includes only what stands before it:
 **   core.h  node  queue  promise  timers  args  trace  debug | watch  host
-**   wait  cancel  resolve  reaction  combine  construct  async  group  line
-**   see  job  clock  module.c
+**   wait  cancel  resolve  reaction  combine  construct  await  async
+**   generator  group  line  see  job  clock  module.c
 ** Nothing left of the bar ever runs user code; it allocates only to make an
 ** object or an argument error.  Everything right of it may run anything.
 */
@@ -93,6 +93,33 @@ enum {
 
 
 /*
+** What a coroutine that waits and whoever resumes it tell each other where one
+** yields and the other resumes.  No field outlives the step for which it is set:
+**
+**              set by                   read by             cleared by
+**   waiting,   cp_await_wait, before    who has resumed it: who has resumed it,
+**   awaited    it yields                drive, or           who now knows
+**                                       resume_generator
+**   paused     pause_generator, before  cp_async_is_paused, unpause, which goes
+**              it yields                of its consumer     on
+**   resumed    who resumes: jobs of     'go_on' in the      go_on; and who has
+**              async.c, generators      coroutine           resumed, afterwards
+**   refused    generator.c, with why    go_on               the same
+**   cancelled  deliver, of a call;      go_on               the same
+**              interrupt_generator
+*/
+typedef struct Handover {
+  lua_State *waiting; /* coroutine that yields because it waits, */
+  Promise *awaited; /* and the promise it waits for; NULL: a plain value */
+  lua_State *paused; /* coroutine that yields for a generator that a hook
+                        has made yield */
+  lua_State *resumed; /* coroutine that may stop waiting now */
+  unsigned char refused; /* it must raise the value it is given */
+  unsigned char cancelled; /* it finds a rejected promise at 1 */
+} Handover;
+
+
+/*
 ** One context per Lua state: there is no writable static data.  It is the
 ** first upvalue of every function of the library, and its user values hold
 ** every Lua value that belongs to no single promise.
@@ -108,14 +135,10 @@ typedef struct Context {
   lua_State
     *driven; /* coroutine of the async call, or generator, that runs */
   Drive *drive; /* the async call that runs, or NULL */
-  lua_State *waiting; /* coroutine that yields because it waits */
-  lua_State *paused; /* coroutine that yields for a generator that a hook
-                        has made yield */
-  lua_State *resumed; /* coroutine that may stop waiting now */
+  Handover hand;
   unsigned int depth; /* async calls started inside one another */
   unsigned int busy; /* executors, getters and iterators that run on the main
                         thread: see cp_enter */
-  Promise *awaited; /* the promise it waits for; NULL: a plain value */
   const Promise *source; /* the promise whose batch is running */
   unsigned int batch; /* reactions left of that batch */
   unsigned int batch_size; /* reactions that it had and that learn of it */
@@ -150,8 +173,6 @@ typedef struct Context {
   unsigned char debug; /* the debug mode is on: debug.h */
   unsigned char traced; /* CTX_TRACE is not nil */
   unsigned char watched; /* CTX_WATCH is not nil, and is not running */
-  unsigned char refused; /* 'resumed' must raise the value it is given */
-  unsigned char cancelled; /* 'resumed' finds a rejected promise at 1 */
 } Context;
 
 /* Whether the loop has a timer of ours: clock.h. */
@@ -162,8 +183,9 @@ enum {
   CTX_REJECTIONS = 3, /* first and last of the unhandled rejections */
   CTX_OFFERS = 5, /* first and last of those that can serve: line.h */
   CTX_REST = 7, /* next reaction of a batch that was interrupted */
-  CTX_REST_SOURCE, /* and the promise whose batch it is; also while one of its
-                      reactions takes another in its place */
+  CTX_REST_SOURCE, /* and the promise whose batch it is */
+  CTX_BATCH, /* the promise whose batch runs, while one of its reactions takes
+                another in its place */
   CTX_RUNNING, /* the object whose job runs, if the drain is guarded */
   CTX_GUARD, /* to be closed, where a drain runs on a coroutine, */
   CTX_WAKE_GUARD, /* and where the loop's hook does */

@@ -11,7 +11,7 @@
 #include "job.h"
 
 #include "args.h"
-#include "async.h"
+#include "await.h"
 #include "debug.h"
 #include "host.h"
 #include "line.h"
@@ -82,17 +82,17 @@ static int run (lua_State *L, Context *ctx, Promise *node) {
 static int run_diverted (lua_State *L, Context *ctx, Promise *node) {
   const Promise *source = ctx->source;
   int is_batch;
-  cp_node_set(L, CONTEXT, CTX_REST_SOURCE, AT_SOURCE);
+  cp_node_set(L, CONTEXT, CTX_BATCH, AT_SOURCE);
   lua_getiuservalue(L, AT_NODE, SLOT_SOURCE);
   lua_replace(L, AT_SOURCE);
   ctx->source = cp_node_at(L, AT_SOURCE);
   is_batch = run(L, ctx, node);
   if (!is_batch) {
-    lua_getiuservalue(L, CONTEXT, CTX_REST_SOURCE);
+    lua_getiuservalue(L, CONTEXT, CTX_BATCH);
     lua_replace(L, AT_SOURCE);
     ctx->source = source;
   }
-  cp_node_clear(L, CONTEXT, CTX_REST_SOURCE);
+  cp_node_clear(L, CONTEXT, CTX_BATCH);
   return is_batch;
 }
 

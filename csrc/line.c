@@ -12,7 +12,7 @@
 #include "line.h"
 
 #include "args.h"
-#include "async.h"
+#include "await.h"
 #include "cancel.h"
 #include "debug.h"
 #include "host.h"
@@ -556,7 +556,7 @@ static int channel_close (lua_State *L) {
 /* The step of a generic 'for'. */
 static int channel_step (lua_State *L) {
   cp_args_check_object(L, 1, CLASS_CHANNEL, "channel");
-  cp_async_check(L);
+  cp_await_check(L);
   lua_settop(L, 1);
   push_received(L);
   lua_replace(L, 1);

@@ -5,11 +5,13 @@
 
 #include "args.h"
 #include "async.h"
+#include "await.h"
 #include "cancel.h"
 #include "clock.h"
 #include "combine.h"
 #include "construct.h"
 #include "debug.h"
+#include "generator.h"
 #include "group.h"
 #include "host.h"
 #include "job.h"

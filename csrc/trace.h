@@ -8,6 +8,24 @@
 ** that very reason finds it. Records of errors inside one another (a
 ** to-be-closed variable may run anything while one unwinds) are linked, newest
 ** first.
+**
+** The states of a record, which is about the error that unwinds just now:
+**
+**      an error is thrown                     'await' raises a reason again
+**             |                                            |
+**             v          the same reason                   v
+**      +-------------+   is thrown again          +------------------+
+**      |   thrown    | <------------------------- |    handed on     |
+**      +-------------+   (its traceback goes on   +------------------+
+**        |         |      behind '[await]')         |              |
+**        | a       | a job begins                   | a newer      | a job
+**        | promise |                                | record       | begins
+**        | takes it|                                | comes        |
+**        v         v                                v              v
+**     SLOT_SOURCE  forgotten                     replaced       forgotten
+**
+** A thrown one is put aside where a to-be-closed variable awaits while it unwinds
+** (cp_trace_save), and taken up again behind that (cp_trace_restore).
 */
 
 #ifndef CP_TRACE_H

@@ -23,9 +23,24 @@
 /* More steps than this are not worth taking through a ring. */
 #define CROWD 8
 
+/*
+** The frame of 'await' (or of the call that waits for a generator) in a coroutine
+** that is suspended there:
+**
+**   1     what it awaits: a promise, a plain value, or a seat for the coroutine
+**   2     if its context says WAIT_TRACED: errors in flight around the 'await'
+**   above what it is resumed with: nothing, or why it must raise ('refused')
+**
+** From outside, 1 is read and written by the next two functions alone, and only
+** while the coroutine is suspended; 'refused' comes from generator.c.  Frames in
+** which Lua code or the loop's functions have yielded are async.c's, which looks
+** at nothing but how many values they give and take.
+*/
+
 /* Push what the suspended coroutine awaits: the argument of its 'await'.
    [-0, +1, -] */
 static inline void cp_wait_push_awaited (lua_State *L, lua_State *co) {
+  cp_assert(lua_status(co) == LUA_YIELD && lua_gettop(co) >= 1);
   lua_pushvalue(co, 1);
   lua_xmove(co, L, 1);
 }
@@ -33,6 +48,7 @@ static inline void cp_wait_push_awaited (lua_State *L, lua_State *co) {
 /* Let the 'await' of the suspended coroutine find the value on the top in
    place of what it awaits. [-1, +0, -] */
 static inline void cp_wait_set_awaited (lua_State *L, lua_State *co) {
+  cp_assert(lua_status(co) == LUA_YIELD && lua_gettop(co) >= 1);
   lua_xmove(L, co, 1);
   lua_replace(co, 1);
 }

@@ -49,17 +49,13 @@ static int has_hook (lua_State *L) {
    arguments. What the running code has left in the context for whoever it
    resumes, or has resumed it, is as before. */
 static void call_apart (lua_State *L, Context *ctx, int first) {
-  lua_State *resumed = ctx->resumed;
-  unsigned char refused = ctx->refused;
-  unsigned char cancelled = ctx->cancelled;
+  Handover hand = ctx->hand;
   ctx->watched = 0;
   ctx->busy++;
   lua_pcall(L, lua_gettop(L) - first - 1, 0, 0);
   ctx->busy--;
   ctx->watched = (unsigned char)has_hook(L);
-  ctx->resumed = resumed;
-  ctx->refused = refused;
-  ctx->cancelled = cancelled;
+  ctx->hand = hand;
 }
 
 
