@@ -18,7 +18,6 @@ local silent = {
   ["cpromise: warning: …………"] = "the form of warnings",
   ["└─ "] = "a line of a tree",
   ["├─ "] = "a line of a tree",
-  ["cpromise scm"] = "the version",
   ["no value"] = "the end of another",
   ["\\n  …: "] = "a line of an aggregate error",
   ["\\n  (… more)"] = "a line of an aggregate error",
@@ -134,7 +133,7 @@ end
 function messages.of_sources()
   local found, seen = {}, {}
   local files = io.popen "find csrc lua -name '*.[ch]' -o -name '*.lua'"
-  for name in files:lines() do
+  local files = io.popen "find csrc -name '*.[ch]'; find lua -name '*.lua'"
     local language = languages[name:match "%.(%a+)$"]
     for _, literal in ipairs(literals(read(name), language)) do
       local text = as_written(literal)
