@@ -22,16 +22,19 @@ dependencies = {
 }
 build = {
   type = "builtin",
+  copy_directories = {"types"},
   modules = {
     ["cpromise.core"] = {
       sources = {
         "csrc/args.c",
         "csrc/async.c",
+        "csrc/await.c",
         "csrc/cancel.c",
         "csrc/clock.c",
         "csrc/combine.c",
         "csrc/construct.c",
         "csrc/debug.c",
+        "csrc/generator.c",
         "csrc/group.c",
         "csrc/host.c",
         "csrc/job.c",

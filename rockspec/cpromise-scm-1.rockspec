@@ -28,11 +28,13 @@ build = {
       sources = {
         "csrc/args.c",
         "csrc/async.c",
+        "csrc/await.c",
         "csrc/cancel.c",
         "csrc/clock.c",
         "csrc/combine.c",
         "csrc/construct.c",
         "csrc/debug.c",
+        "csrc/generator.c",
         "csrc/group.c",
         "csrc/host.c",
         "csrc/job.c",

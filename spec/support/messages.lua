@@ -132,8 +132,9 @@ end
 ---@return table<string, string> found, string[] needless
 function messages.of_sources()
   local found, seen = {}, {}
-  local files = io.popen "find csrc lua -name '*.[ch]' -o -name '*.lua'"
-  local files = io.popen "find csrc -name '*.[ch]'; find lua -name '*.lua'"
+  local files =
+    io.popen "find csrc -name '*.[ch]'; find lua -name '*.lua'"
+  for name in files:lines() do
     local language = languages[name:match "%.(%a+)$"]
     for _, literal in ipairs(literals(read(name), language)) do
       local text = as_written(literal)
