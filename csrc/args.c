@@ -37,7 +37,22 @@ int cp_args_is_module (lua_State *L, int idx) {
 int cp_setModule (lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   cp_context(L)->module = lua_topointer(L, 1);
+  lua_settop(L, 1);
+  lua_setiuservalue(L, CONTEXT, CTX_MODULE);
   return 0;
+}
+
+
+int cp_args_has_function (lua_State *L, const char *name) {
+  int has;
+  if (lua_getiuservalue(L, CONTEXT, CTX_MODULE) == LUA_TNIL) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  lua_pushstring(L, name);
+  has = lua_rawget(L, -2) == LUA_TFUNCTION;
+  lua_pop(L, 2);
+  return has;
 }
 
 
@@ -77,15 +92,20 @@ static const char *find_name (const luaL_Reg *reg, lua_CFunction f) {
 }
 
 
-/* The name of a function of this library, or NULL. */
-static const char *own_name (lua_CFunction f) {
+/* The name of a method of this library, or NULL. */
+static const char *method_name (lua_CFunction f) {
   const luaL_Reg *const *methods = cp_object_methods;
-  const char *name = find_name(cp_functions, f);
-  if (name == NULL)
-    name = find_name(cp_methods, f);
+  const char *name = find_name(cp_methods, f);
   for (; name == NULL && *methods != NULL; methods++)
     name = find_name(*methods, f);
   return name;
+}
+
+
+/* The name of a function of this library, or NULL. */
+static const char *own_name (lua_CFunction f) {
+  const char *name = find_name(cp_functions, f);
+  return name != NULL ? name : method_name(f);
 }
 
 
@@ -165,6 +185,27 @@ int cp_args_message (lua_State *L) {
 }
 
 
+/* What is said of an argument of the wrong type, with the remedy if there is
+   one. */
+static const char *
+type_message (lua_State *L, int arg, const char *expected) {
+  lua_Debug ar;
+  lua_CFunction f;
+  if (strcmp(expected, "callable") == 0 &&
+      cp_promise_test(L, cp_context(L), arg) != NULL)
+    return "%s expected, got %s: give the function, not its call";
+  if (arg != 1 || !lua_getstack(L, 0, &ar))
+    return "%s expected, got %s";
+  lua_getinfo(L, "nf", &ar);
+  f = lua_tocfunction(L, -1);
+  lua_pop(L, 1);
+  if (strcmp(ar.namewhat, "method") == 0 || method_name(f) == NULL ||
+      find_name(cp_functions, f) != NULL)
+    return "%s expected, got %s";
+  return "%s expected, got %s: use ':', not '.'";
+}
+
+
 int cp_args_type_error (lua_State *L, int arg, const char *expected) {
   const char *got;
   if (cp_args_is_module(L, arg))
@@ -175,8 +216,9 @@ int cp_args_type_error (lua_State *L, int arg, const char *expected) {
     got = "no value";
   else
     got = luaL_typename(L, arg);
-  return cp_args_error(
-    L, arg, lua_pushfstring(L, "%s expected, got %s", expected, got));
+  return cp_args_error(L,
+    arg,
+    lua_pushfstring(L, type_message(L, arg, expected), expected, got));
 }
 
 

@@ -42,6 +42,9 @@ int cp_public (lua_State *L);
 /* What that is. */
 int cp_call_public (lua_State *L);
 
+/* Whether the module has a function of that name. [-0, +0, m] */
+int cp_args_has_function (lua_State *L, const char *name);
+
 /* Whether f is a function of this library. [-0, +0, -] */
 int cp_args_is_own (lua_CFunction f);
 

@@ -193,12 +193,15 @@ static void end_delay (lua_State *L, Promise *p, int idx) {
 static void push_timeout (lua_State *L) {
   int seconds = lua_gettop(L) - 1;
   char text[64];
+  double length = lua_tonumber(L, seconds);
   lua_createtable(L, 0, 3);
   lua_insert(L, seconds);
   /* stack: the timeout; seconds; reason */
   lua_setfield(L, seconds, "reason");
-  snprintf(
-    text, sizeof(text), "timed out after %.14g seconds", lua_tonumber(L, -1));
+  if (length == 1)
+    strcpy(text, "timed out after 1 second");
+  else
+    snprintf(text, sizeof(text), "timed out after %.14g seconds", length);
   lua_setfield(L, seconds, "seconds");
   lua_pushstring(L, text);
   lua_setfield(L, seconds, "message");

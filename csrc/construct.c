@@ -166,6 +166,8 @@ int cp_try (lua_State *L) {
 
 
 int cp_is (lua_State *L) {
+  if (lua_gettop(L) > 1)
+    cp_args_refuse_module(L);
   lua_pushboolean(L, cp_promise_test(L, cp_context(L), 1) != NULL);
   return 1;
 }
@@ -204,9 +206,16 @@ int cp_tostring (lua_State *L) {
 }
 
 
-/* Not even a method: mostly a forgotten 'await'. */
+/* Not even a method: mostly a forgotten 'await', or a function of the module. */
 int cp_no_field (lua_State *L) {
   const char *field = luaL_tolstring(L, 2, NULL);
+  if (cp_args_has_function(L, field))
+    return cp_args_raise(L,
+      lua_pushfstring(L,
+        "a promise has no field '%s': await it first, or is it "
+        "Promise.%s(p)?",
+        field,
+        field));
   return cp_args_raise(L,
     lua_pushfstring(L, "a promise has no field '%s': await it first", field));
 }

@@ -201,6 +201,7 @@ enum {
   CTX_SHOW, /* makes a report of a reason and a traceback, or nil */
   CTX_WATCH, /* is told what happens, or nil: watch.h */
   CTX_BLOCKS, /* coroutines that are in a scope, or nil: async.h */
+  CTX_MODULE, /* the module's table, once it is known */
   CTX_SUSPEND, /* the loop's way to wait in its own coroutines, or nil, */
   CTX_TAKE, /* and to take what an async body yields, or nil: async.h */
   CTX_PUMP, /* runs the loop until a promise has settled */

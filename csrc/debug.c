@@ -224,6 +224,16 @@ static int look_at_lost (lua_State *L) {
 }
 
 
+/* Whether the function is of the library's own Lua files. The context is at 1. */
+static int is_own (lua_State *L, const lua_Debug *ar) {
+  const char *own;
+  lua_getiuservalue(L, 1, CTX_OWN);
+  own = lua_tostring(L, -1);
+  lua_pop(L, 1); /* the context holds it */
+  return own != NULL && strncmp(ar->source, own, strlen(own)) == 0;
+}
+
+
 /* (context, promise, method 'next'): warn that nobody will call back. */
 static int look_at_unanswered (lua_State *L) {
   lua_Debug ar;
@@ -235,7 +245,7 @@ static int look_at_unanswered (lua_State *L) {
     "a promise waits for ever for an object whose method 'next' took its two "
     "functions and has called neither");
   lua_pushvalue(L, 3);
-  if (lua_getinfo(L, ">S", &ar) && *ar.what != 'C')
+  if (lua_getinfo(L, ">S", &ar) && *ar.what != 'C' && !is_own(L, &ar))
     lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.linedefined);
   else
     lua_pushliteral(L, "");

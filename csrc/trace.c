@@ -575,7 +575,13 @@ static void push_seen (lua_State *L, int reason, int level) {
 
 
 int cp_addTraceback (lua_State *L) {
-  int level = (int)luaL_optinteger(L, 2, 1);
+  int level = 1;
+  if (!lua_isnoneornil(L, 2)) {
+    int is_integer;
+    level = (int)lua_tointegerx(L, 2, &is_integer);
+    if (!is_integer || lua_type(L, 2) != LUA_TNUMBER)
+      return cp_args_type_error(L, 2, "integer");
+  }
   lua_settop(L, 1);
   lua_pushnil(L);
   push_seen(L, 1, level);

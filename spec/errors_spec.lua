@@ -51,10 +51,16 @@ local not_callable = {
   {"setmetatable({}, {__name = 'Widget'})", "Widget"},
 }
 
+-- What is said of one of them.
+local function told(case, hint)
+  if case[1] ~= "p" then hint = "" end
+  return "callable expected, got " .. case[2] ..
+    (hint or ": give the function, not its call")
+end
+
 local function refuses_what_is_not_callable(name, hint)
   for _, case in ipairs(not_callable) do
-    bad(name, case[1], "callable expected, got " .. case[2] ..
-      (case[1] == "p" and hint or ""))
+    bad(name, case[1], told(case, hint))
   end
 end
 
@@ -103,8 +109,7 @@ describe("Promise(x)", function()
   it("counts x as argument 1", function()
     for _, case in ipairs(not_callable) do
       assert.equal(
-        ("prog:2: bad argument #1 to 'Promise' (callable expected, got %s)")
-          :format(case[2]),
+        ("prog:2: bad argument #1 to 'Promise' (%s)"):format(told(case)),
         error_of(("\nPromise(%s)"):format(case[1])))
     end
     assert.equal("prog:1: bad argument #1 to 'Promise' " ..
@@ -191,7 +196,7 @@ describe("Promise.onUnhandledRejection", function()
   for i = 2, #not_callable do
     local case = not_callable[i]
     bad("onUnhandledRejection", case[1],
-      "callable expected, got " .. case[2])
+      told(case))
   end
 
   it("keeps the hook when its argument is wrong", function()
@@ -272,7 +277,7 @@ for _, name in ipairs {"next", "andThen", "then", "catch", "finally",
   describe("p." .. name, function()
     local function expected(got)
       return ("prog:2: bad argument #1 to '%s' (%s)"):format(name,
-        got and "promise expected, got " .. got or
+        got and "promise expected, got " .. got .. ": use ':', not '.'" or
           "it is the module itself: use '.', not ':'")
     end
 
@@ -318,6 +323,61 @@ local function says(code, message)
   end)
 end
 
+describe("a dot in the place of a colon", function()
+  for _, case in ipairs {
+    {"p.next(print)", "next", "promise expected, got function"},
+    {"p.timeout(1)", "timeout", "promise expected, got number"},
+    {"p.cancel()", "cancel", "promise expected, got no value"},
+    {"P.semaphore(1).acquire()", "acquire",
+      "semaphore expected, got no value"},
+    {"P.channel(1).send(1)", "send", "channel expected, got number"},
+    {"P.event().set()", "set", "event expected, got no value"},
+  } do
+    it("is told of: " .. case[1], function()
+      assert.equal(("prog:1: bad argument #1 to '%s' (%s: use ':', not '.')")
+        :format(case[2], case[3]), error_of(case[1]))
+    end)
+  end
+end)
+
+describe("a promise in the place of a function", function()
+  for _, name in ipairs {"async", "spawn", "try", "wrap", "queueMicrotask"} do
+    it("is told of: " .. name, function()
+      assert.equal(("prog:1: bad argument #1 to '%s' (callable expected, " ..
+        "got promise: give the function, not its call)"):format(name),
+        error_of(("P.%s(p)"):format(name)))
+    end)
+  end
+end)
+
+describe("a function of the module, looked for in a promise", function()
+  it("is told of", function()
+    assert.equal("prog:1: a promise has no field 'shield': await it " ..
+      "first, or is it Promise.shield(p)?", error_of "p:shield()")
+    assert.equal("prog:1: a promise has no field 'name': await it first",
+      error_of "p.name = p.name .. p.name")
+  end)
+end)
+
+describe("Promise.from", function()
+  it("has no messages of its own lines", function()
+    for _, value in ipairs {"1", "nil", "print", "'text'"} do
+      assert.matches("^prog:1: bad argument #1 to 'from' %(promise " ..
+        "expected, got %a+: %a+ without a method 'next'%)$",
+        error_of(("P.from(%s)"):format(value)))
+    end
+  end)
+end)
+
+describe("Promise.traceback", function()
+  it("takes a level, an integer", function()
+    for _, level in ipairs {"'x'", "1.5", "{}"} do
+      assert.matches("^prog:1: bad argument #2 to 'traceback' %(integer " ..
+        "expected, got %a+%)$", error_of(("P.traceback(3, %s)"):format(level)))
+    end
+  end)
+end)
+
 describe("a colon in the place of a dot", function()
   local told = "calling '%s' on bad self " ..
     "(it is the module itself: use '.', not ':')"
@@ -330,7 +390,7 @@ describe("a colon in the place of a dot", function()
     "scope(print)", "map({}, print)", "retry(print)", "asCompleted {p}",
     "semaphore(1)", "channel(1)", "promisify(print)", "shield(p)",
     "onUnhandledRejection(print)", "onRejectionHandled(print)", "inspect(p)",
-    "setLoop(nil)", "drain(1)",
+    "setLoop(nil)", "drain(1)", "is(p)",
   } do
     local name = call:match "%w+"
     says("P:" .. call, told:format(name))

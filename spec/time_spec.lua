@@ -225,7 +225,7 @@ describe("timeout", function()
     loop.advance(1)
     local _, reason = helper.outcome(p)
     assert.equal("no answer", reason.reason)
-    assert.equal("timed out after 1 seconds: no answer", tostring(reason))
+    assert.equal("timed out after 1 second: no answer", tostring(reason))
   end)
 
   it("cancels the promise if nobody else waits for it", function()
@@ -405,7 +405,8 @@ describe("timeout", function()
 
   it("raises for what is no promise", function()
     assert.equal(
-      "bad argument #1 to 'timeout' (promise expected, got number)",
+      "bad argument #1 to 'timeout' (promise expected, got number: " ..
+        "use ':', not '.')",
       message(function() Promise.resolve().timeout(1, 2) end))
   end)
 

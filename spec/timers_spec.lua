@@ -308,7 +308,7 @@ describe("timers", function()
     loop.advance(3)
     assert.same({"told", "cleaned up", "timed out"}, log)
     local _, reason = limit:status()
-    assert.same({"timed out after 1 seconds: slow", 1, "slow"},
+    assert.same({"timed out after 1 second: slow", 1, "slow"},
       {tostring(reason), reason.seconds, reason.reason})
   end)
 end)

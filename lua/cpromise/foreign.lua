@@ -7,7 +7,10 @@ local foreign = {}
 
 -- The method of that name, or why there is none.
 local function find_method(object, name)
-  local ok, method = pcall(function() return object[name] end)
+  local ok, method = true, nil
+  if type(object) == "table" or type(object) == "userdata" then
+    ok, method = pcall(function() return object[name] end)
+  end
   if not ok then return nil, method end
   if check.callable(method) then return method end
   return nil, ("%s without a method '%s'"):format(type(object), name)

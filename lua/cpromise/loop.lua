@@ -267,7 +267,7 @@ end
 function loop.run(...)
   local given = select("#", ...) > 0
   if given and not check.callable(...) then
-    local hint = core.is(...) and "; to wait for a promise use await" or ""
+    local hint = core.is((...)) and "; to wait for a promise use await" or ""
     check.fail(1, "run", check.expected("callable", (...)) .. hint)
   end
   local current = loop.load()
