@@ -373,13 +373,14 @@ describe("Promise.traceback", function()
   it("takes a level, an integer", function()
     for _, level in ipairs {"'x'", "1.5", "{}"} do
       assert.matches("^prog:1: bad argument #2 to 'traceback' %(integer " ..
-        "expected, got %a+%)$", error_of(("P.traceback(3, %s)"):format(level)))
+        "expected, got %a+%)$",
+        error_of(("P.traceback(3, %s)"):format(level)))
     end
   end)
 end)
 
 describe("a colon in the place of a dot", function()
-  local told = "calling '%s' on bad self " ..
+  local message = "calling '%s' on bad self " ..
     "(it is the module itself: use '.', not ':')"
   for _, call in ipairs {
     "new(print)", "resolve(1)", "fulfill(1)", "reject(1)", "try(print)",
@@ -393,7 +394,7 @@ describe("a colon in the place of a dot", function()
     "setLoop(nil)", "drain(1)", "is(p)",
   } do
     local name = call:match "%w+"
-    says("P:" .. call, told:format(name))
+    says("P:" .. call, message:format(name))
     -- a call that is the last one of its function has the same line
     it(("is told at the line of return P:%s"):format(call), function()
       assert.matches("^prog:2: ",
@@ -405,7 +406,8 @@ end)
 
 describe("a field that promises don't have", function()
   says("return p.name", "a promise has no field 'name': await it first")
-  says("p:resolve()", "a promise has no field 'resolve': await it first")
+  says("p:resolve()", "a promise has no field 'resolve': await it " ..
+    "first, or is it Promise.resolve(p)?")
   says("return p[1]", "a promise has no field '1': await it first")
   says("p.x = 1", "a promise has no fields that can be set")
 

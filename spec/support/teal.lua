@@ -1,5 +1,6 @@
---- Whether a text is a declaration file of Teal, as far as spec/tools/teal.lua
---- uses that language: records, interfaces, types of fields.
+--- Whether a text is a declaration file of Teal, as far as
+--- spec/tools/teal.lua uses that language: records, interfaces, types of
+--- fields.
 
 local Parser = {}
 Parser.__index = Parser
