@@ -136,8 +136,10 @@ static int look_at_promise (lua_State *L, const Promise *p) {
   }
   if (p->kind == KIND_PLAIN && p->flags & FLAG_RESOLVED)
     lua_pushliteral(L, "thenable"); /* its method has been called */
-  else
+  else {
+    cp_assert(names[p->kind] != NULL);
     lua_pushstring(L, names[p->kind]);
+  }
   lua_pushvalue(L, LOOK_SOURCES);
   return 2 + add_sources(L, p);
 }
