@@ -265,10 +265,12 @@ describe("a handle that is closed", function()
   local calls = {
     write = {"x"}, write2 = {"x"}, shutdown = {},
     tcp_connect = {"127.0.0.1", 1}, pipe_connect = {"x"},
+    pipe_connect2 = {"x", 0},
     udp_send = {"x", "127.0.0.1", 9},
   }
 
-  local kinds = {pipe_connect = luv.new_pipe, udp_send = luv.new_udp}
+  local kinds = {pipe_connect = luv.new_pipe, pipe_connect2 = luv.new_pipe,
+    udp_send = luv.new_udp}
 
   for name in pairs(functions.requests) do
     if functions.requests[name].handle and luv[name] then
@@ -386,6 +388,12 @@ describe("spawn", function()
     assert.equal("no-such-program", failure.path)
     assert.is_nil(handle)
   end))
+
+  -- luv would crash when the state is closed.
+  it("refuses a callback that is none", function()
+    assert.equal("bad argument #3 to 'spawn' (callable expected, got string)",
+      helper.raised(function() uv.spawn("true", {}, "x") end))
+  end)
 end)
 
 describe("sleep", function()

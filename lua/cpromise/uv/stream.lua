@@ -233,6 +233,7 @@ local stream_kinds = {tcp = true, pipe = true, tty = true}
 --- A stream on a handle of luv, or on a descriptor: 0 is standard input.
 function stream.of(v)
   if math.type(v) == "integer" then return of_descriptor(v) end
+  request.check_handles("stream", v)
   local ok, kind = pcall(luv.handle_get_type, v)
   if not ok or not stream_kinds[kind] then
     check.fail(1, "stream",
