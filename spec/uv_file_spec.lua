@@ -523,6 +523,7 @@ describe("watch", function()
     assert.is_false(ok)
     assert.equal("ENOENT", failure.code)
     assert.equal(path, failure.path)
+    uv.watch(folder):stop() -- has the handle that was made
   end))
 end)
 

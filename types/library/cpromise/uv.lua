@@ -535,7 +535,7 @@ function process:stop() end
 
 --- A signal, each time it comes to this program, as events of its name. As long
 --- as they are not stopped, the signal does nothing else, and keeps the loop
---- alive.
+--- alive: Ctrl-C ("int") doesn't cancel what `Promise.main` runs.
 ---@param name string  as "sigterm", "SIGTERM" or "term"
 ---@return cpromise.uv.Events
 ---@nodiscard
