@@ -190,8 +190,7 @@ function methods:close()
 end
 
 function File:__close()
-  self:close()
-  closing.wait(self.closing)
+  closing.wait(self:close())
 end
 
 local function new(fd, path)

@@ -154,8 +154,7 @@ function methods:close()
 end
 
 function Stream:__close()
-  self:close()
-  closing.wait(self.closing)
+  closing.wait(self:close())
 end
 
 local function name_of(self, call)

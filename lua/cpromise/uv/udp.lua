@@ -151,8 +151,7 @@ function methods:close()
 end
 
 function Udp:__close()
-  self:close()
-  closing.wait(self.closing)
+  closing.wait(self:close())
 end
 
 local function open(host, port)
