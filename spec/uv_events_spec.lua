@@ -399,10 +399,10 @@ end)
 describe("sleep", function()
   it("takes milliseconds, as luv does", test(function()
     local start = luv.hrtime()
-    await(uv.sleep(2))
+    await(uv.sleep(2.0))
     assert.is_true(luv.hrtime() - start >= 2e6)
-    assert.equal("bad argument #1 to 'sleep' (integer expected, got " ..
-      "number; milliseconds, as luv has it)",
+    assert.equal("bad argument #1 to 'sleep' (number has no integer " ..
+      "representation; milliseconds, as luv has it)",
       helper.raised(function() uv.sleep(0.5) end))
     assert.equal("bad argument #1 to 'sleep' (must not be negative)",
       helper.raised(function() uv.sleep(-1) end))

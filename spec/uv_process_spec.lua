@@ -318,6 +318,12 @@ end)
 
 describe("a wrong argument", function()
   for _, case in ipairs {
+    {"bad argument #2 to 'run_process' " ..
+      "(element 1: must have no zero in it)",
+      function() uv.run_process("echo", {"a\0b"}) end},
+    {"bad argument #3 to 'run_process' " ..
+      "(option 'env': 'A=B' is no name of a variable)",
+      function() uv.run_process("env", {}, {env = {["A=B"] = "x"}}) end},
     {"bad argument #1 to 'run_process' (string expected, got nil)",
       function() uv.run_process() end},
     {"bad argument #2 to 'run_process' (table expected, got string)",

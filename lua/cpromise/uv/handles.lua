@@ -105,9 +105,9 @@ end
 
 --- A promise that is fulfilled after so many milliseconds, as luv counts.
 function handles.sleep(milliseconds)
-  if math.type(milliseconds) ~= "integer" then
-    check.fail(1, "sleep", check.expected("integer", milliseconds) ..
-      "; milliseconds, as luv has it")
+  local why = check.not_integer(milliseconds)
+  if why then
+    check.fail(1, "sleep", why .. "; milliseconds, as luv has it")
   elseif milliseconds < 0 then
     check.fail(1, "sleep", "must not be negative")
   end
