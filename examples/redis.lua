@@ -110,11 +110,12 @@ end
 
 -- Call a function with each answer, till the connection ends.
 local function each_answer(stream, fn)
-  local text, at, missing = "", 1, nil
+  local text, at, missing = "", 1, 0
+  local next_chunk = stream:chunks()
   while true do
     -- Of a long string all is read at once.
-    local chunk = await(missing and missing > 65536 and stream:read(missing)
-      or stream:read())
+    local chunk = missing > 65536 and await(stream:read(missing))
+      or next_chunk()
     if not chunk then error({code = "ECONNRESET"}, 0) end
     text, at = text:sub(at) .. chunk, 1
     local answer, next_at = parse(text, at)
