@@ -1,5 +1,5 @@
---- A program that ended while luv had something to call back for it never did
---- end: luv ran its loop until no handle was left, and for the job that this
+--- A program that ended while luv had something to call back for it never
+--- did: luv ran its loop until no handle was left, and for the job that this
 --- brought a new one was made, again and again.
 
 local Promise = require "cpromise"

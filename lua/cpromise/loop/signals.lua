@@ -3,7 +3,11 @@
 --- What a signal does by default, as Ctrl-C does for `Promise.main`, it does
 --- only while the program doesn't listen to it.
 
+local core = require "cpromise.core"
 local uv = require "luv"
+
+-- see cpromise/init.lua
+if core.modules.signals then return core.modules.signals end
 
 local signals = {}
 
@@ -62,4 +66,5 @@ function signals.default(handle, name, fn)
   end))
 end
 
+core.modules.signals = signals
 return signals
