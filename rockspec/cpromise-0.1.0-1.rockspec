@@ -22,6 +22,7 @@ dependencies = {
 }
 build = {
   type = "builtin",
+  copy_directories = {"types"},
   modules = {
     ["cpromise.core"] = {
       sources = {
@@ -63,6 +64,7 @@ build = {
     ["cpromise.loop.cqueues"] = "lua/cpromise/loop/cqueues.lua",
     ["cpromise.loop.frame"] = "lua/cpromise/loop/frame.lua",
     ["cpromise.loop.luv"] = "lua/cpromise/loop/luv.lua",
+    ["cpromise.loop.signals"] = "lua/cpromise/loop/signals.lua",
     ["cpromise.loop.timers"] = "lua/cpromise/loop/timers.lua",
     ["cpromise.loop.virtual"] = "lua/cpromise/loop/virtual.lua",
     ["cpromise.main"] = "lua/cpromise/main.lua",

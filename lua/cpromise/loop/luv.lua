@@ -19,11 +19,10 @@ local luv = {}
 
 -- When the Lua state is closed, luv closes its handles, and runs its loop
 -- until none is left: one that a callback made then would have it run for
--- ever.
-local is_ending = false
-
--- Its finalizer runs before luv's, since it was made later.
-luv.ending = setmetatable({}, {__gc = function() is_ending = true end})
+-- ever. This finalizer runs before luv's, since it was made later.
+local state = setmetatable({}, {
+  __gc = function(self) self.is_closing = true end,
+})
 
 local idle
 local run_jobs -- what the idle handle calls
@@ -50,7 +49,7 @@ local function may_sleep()
 end
 
 function luv.wake(drain)
-  if is_ending then return end
+  if state.is_closing then return end
   if drain ~= drain_of_run_jobs then
     drain_of_run_jobs = drain
     run_jobs = function()
@@ -134,7 +133,7 @@ end
 -- one has started it, and again, and never come to what else has happened: so
 -- an idle handle does it, in the next turn.
 function luv.timer(seconds, fn, background)
-  if is_ending then return {} end
+  if state.is_closing then return {} end
   local milliseconds = math.ceil(math.min(seconds * 1000, longest))
   local spare = milliseconds == 0 and firing and turns or timers
   local handle = take(spare)
