@@ -66,6 +66,7 @@ build = {
     ["cpromise.loop.cqueues"] = "lua/cpromise/loop/cqueues.lua",
     ["cpromise.loop.frame"] = "lua/cpromise/loop/frame.lua",
     ["cpromise.loop.luv"] = "lua/cpromise/loop/luv.lua",
+    ["cpromise.loop.signals"] = "lua/cpromise/loop/signals.lua",
     ["cpromise.loop.timers"] = "lua/cpromise/loop/timers.lua",
     ["cpromise.loop.virtual"] = "lua/cpromise/loop/virtual.lua",
     ["cpromise.main"] = "lua/cpromise/main.lua",

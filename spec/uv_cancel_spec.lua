@@ -101,6 +101,95 @@ describe("cancelled at any moment", function()
     await(uv.remove_tree(root))
   end))
 
+  it("all that a file can do leaves nothing", test(10, function(folder)
+    local path = folder .. "/file"
+    await(uv.write_file(path, {"one\n", "two\n"}, {sync = true}))
+    await(uv.append_file(path, "three\n"))
+    local file <close> = await(uv.open(path, "r+"))
+    assert.equal("on", await(file:read(2)))
+    assert.equal("e", await(file:read_some(1)))
+    assert.equal("", await(file:read_until "\n"))
+    local next_chunk = file:chunks(3)
+    assert.equal("two", next_chunk())
+    await(file:write_at("2", 4))
+    await(file:sync())
+    await(file:truncate(8))
+    assert.equal(8, await(file:stat()).size)
+    assert.equal("2wo\n", await(file:read_at(10, 4)))
+    await(file:read_all())
+    await(file:close())
+    for name in uv.scandir(folder) do assert.equal("file", name) end
+  end))
+
+  it("all that a stream can do leaves nothing", test(10, function()
+    local server <close> = await(uv.listen(HOST, 0, function(stream, scope)
+      local ended = scope:spawn(function() await(stream:ended()) end)
+      assert.equal("abc", await(stream:read(3)))
+      assert.equal("d", await(stream:read_some(1)))
+      await(stream:write {"x", "y"})
+      await(ended)
+    end, UNREPORTED))
+    local stream <close> = await(uv.connect("localhost", server.port))
+    await(stream:write "abcd")
+    local next_chunk = stream:chunks(2)
+    assert.equal("xy", next_chunk())
+    await(stream:shutdown())
+    assert.equal("", await(stream:read_all()))
+    await(stream:close())
+    await(server:cancel())
+    await(server:wait())
+  end))
+
+  it("connected datagrams leave nothing", test(4, function()
+    local a <close> = await(uv.udp(HOST, 0))
+    local b <close> = await(uv.udp())
+    await(b:connect("localhost", a:getsockname().port))
+    await(b:send "hello")
+    assert.equal("hello", (await(a:receive())))
+    await(b:close())
+  end))
+
+  local threads_used = false
+
+  -- The state of a thread, which lasts, has descriptors of its own.
+  local function use_all_threads()
+    local calls = {}
+    for i = 1, 8 do
+      calls[i] = uv.work(function() os.execute "sleep 0.02" end)
+    end
+    await(Promise.all(calls))
+  end
+
+  it("work in other threads leaves nothing", test(2, function()
+    if not threads_used then
+      use_all_threads()
+      threads_used = true
+    end
+    assert.equal(3, await(uv.work(function(a, b) return a + b end, 1, 2)))
+    local work = uv.new_work(function(a) return a end)
+    assert.equal("x", await(work:queue "x"))
+  end))
+
+  it("what happens once leaves nothing", test(2, function()
+    local timer = uv.new_timer()
+    local _ <close> = setmetatable({}, {__close = function()
+      if not timer:is_closing() then await(uv.close(timer)) end
+    end})
+    await(uv.once(timer, "start", 1, 0))
+    await(uv.sleep(1))
+    local ticks <close> = uv.timer_start(timer, 1, 1)
+    await(ticks:receive())
+  end))
+
+  it("a group that is deaf leaves nothing", test(2, function()
+    local process <close> = await(uv.start_process("sh",
+      {"-c", "trap '' TERM; echo ready; sleep 60 & wait"},
+      {stdout = true, kill = {group = true, grace = 0.01}}))
+    assert.equal("ready", await(process.stdout:read_until "\n"))
+    await(process:stop())
+    await(process:wait())
+  end))
+
   it("raw functions leave nothing", test(3, function(folder)
     local fd = await(uv.fs_open(folder .. "/file", "w+", 384))
     local _ <close> = setmetatable({}, {__close = function()

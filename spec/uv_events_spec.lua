@@ -265,10 +265,12 @@ describe("a handle that is closed", function()
   local calls = {
     write = {"x"}, write2 = {"x"}, shutdown = {},
     tcp_connect = {"127.0.0.1", 1}, pipe_connect = {"x"},
+    pipe_connect2 = {"x", 0},
     udp_send = {"x", "127.0.0.1", 9},
   }
 
-  local kinds = {pipe_connect = luv.new_pipe, udp_send = luv.new_udp}
+  local kinds = {pipe_connect = luv.new_pipe, pipe_connect2 = luv.new_pipe,
+    udp_send = luv.new_udp}
 
   for name in pairs(functions.requests) do
     if functions.requests[name].handle and luv[name] then
@@ -386,15 +388,21 @@ describe("spawn", function()
     assert.equal("no-such-program", failure.path)
     assert.is_nil(handle)
   end))
+
+  -- luv would crash when the state is closed.
+  it("refuses a callback that is none", function()
+    assert.equal("bad argument #3 to 'spawn' (callable expected, got string)",
+      helper.raised(function() uv.spawn("true", {}, "x") end))
+  end)
 end)
 
 describe("sleep", function()
   it("takes milliseconds, as luv does", test(function()
     local start = luv.hrtime()
-    await(uv.sleep(2))
+    await(uv.sleep(2.0))
     assert.is_true(luv.hrtime() - start >= 2e6)
-    assert.equal("bad argument #1 to 'sleep' (integer expected, got " ..
-      "number; milliseconds, as luv has it)",
+    assert.equal("bad argument #1 to 'sleep' (number has no integer " ..
+      "representation; milliseconds, as luv has it)",
       helper.raised(function() uv.sleep(0.5) end))
     assert.equal("bad argument #1 to 'sleep' (must not be negative)",
       helper.raised(function() uv.sleep(-1) end))

@@ -192,6 +192,51 @@ describe("read_file", function()
   end))
 end)
 
+describe("write_file, atomic", function()
+  it("follows a link to what is not there yet", test(function(folder)
+    assert(luv.fs_mkdir(folder .. "/dir", 448))
+    assert(luv.fs_symlink("dir/new", folder .. "/link"))
+    await(uv.write_file(folder .. "/link", "text", {atomic = true}))
+    assert.equal("link", luv.fs_lstat(folder .. "/link").type)
+    assert.equal("text", spec.get(folder .. "/dir/new"))
+  end))
+
+  it("fails for a link to itself", test(function(folder)
+    assert(luv.fs_symlink("link", folder .. "/link"))
+    spec.fails("ELOOP", "write_file",
+      uv.write_file(folder .. "/link", "x", {atomic = true}))
+  end))
+
+  it("replaces nothing but files", test(function(folder)
+    local path = folder .. "/fifo"
+    assert(os.execute("mkfifo " .. path))
+    local failure = spec.fails("EINVAL", "write_file",
+      uv.write_file(path, "x", {atomic = true}))
+    assert.matches("it is no file %(fifo%): " .. path:gsub("%p", "%%%0"),
+      tostring(failure))
+    spec.fails("EISDIR", "write_file",
+      uv.write_file(folder, "x", {atomic = true}))
+    assert.equal("fifo", luv.fs_stat(path).type)
+  end))
+end)
+
+describe("a full disk", function()
+  for call, write in pairs {
+    write_file = function() return uv.write_file("/dev/full", "x") end,
+    append_file = function() return uv.append_file("/dev/full", "x") end,
+  } do
+    it("fails: " .. call, test(function()
+      spec.fails("ENOSPC", call, write())
+    end))
+  end
+
+  it("fails: write", test(function()
+    local file <close> = await(uv.open("/dev/full", "w"))
+    local failure = spec.fails("ENOSPC", "write", file:write "x")
+    assert.equal("/dev/full", failure.path)
+  end))
+end)
+
 describe("read_file, cancelled", function()
   it("leaves nothing", spec.test(function(folder)
     local path = spec.put(folder .. "/file", ("x"):rep(300000))
@@ -523,6 +568,7 @@ describe("watch", function()
     assert.is_false(ok)
     assert.equal("ENOENT", failure.code)
     assert.equal(path, failure.path)
+    uv.watch(folder):stop() -- has the handle that was made
   end))
 end)
 

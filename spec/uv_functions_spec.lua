@@ -429,6 +429,16 @@ requests.pipe_connect = {
     return "ENOENT", {path = path}, promise
   end,
 }
+-- (In luv 1.46 and newer.)
+requests.pipe_connect2 = {
+  ok = function(folder)
+    local server, client = luv.new_pipe(false), luv.new_pipe(false)
+    local _ <close> = closing(server, client)
+    assert(server:bind(folder .. "/pipe"))
+    assert(server:listen(1, function() end))
+    await(uv.pipe_connect2(client, folder .. "/pipe", 0))
+  end,
+}
 requests.write = {
   ok = function()
     local ends <close> = pair()
@@ -559,11 +569,50 @@ describe("a request", function()
     end)
   end
 
+  -- luv 1.44 takes it for a pointer, and crashes.
+  local promise <const> = Promise.resolve()
+  for name, call in pairs {
+    write = function() uv.write(promise, "x") end,
+    ["write, with a callback"] = function() uv.write(promise, "x", print) end,
+    shutdown = function() uv.shutdown(promise) end,
+    tcp_connect = function() uv.tcp_connect(promise, "127.0.0.1", 1) end,
+    udp_send = function() uv.udp_send(promise, "x", "127.0.0.1", 1) end,
+    close = function() uv.close(promise) end,
+    listen = function() uv.listen(promise, 1) end,
+    stream = function() uv.stream(promise) end,
+    read_start = function() uv.read_start(promise) end,
+    timer_start = function() uv.timer_start(promise, 1, 1) end,
+    once = function() uv.once(promise, "read_start") end,
+  } do
+    it("refuses a promise that nobody has awaited: " .. name, function()
+      assert.equal(("bad argument #1 to '%s' (handle of luv expected, " ..
+        "got promise: await it first)"):format(name:match "^[%w_]+"),
+        helper.raised(call))
+    end)
+  end
+
+  it("refuses one as the handle to be sent", test(function()
+    local handle = luv.new_pipe(true)
+    local _ <close> = closing(handle)
+    assert.equal("bad argument #3 to 'write2' (handle of luv expected, " ..
+      "got promise: await it first)",
+      helper.raised(function() uv.write2(handle, "x", promise) end))
+  end))
+
+  -- libuv ends the process for no data at all.
+  it("sends an empty list", test(function()
+    local ends <close> = pair()
+    await(uv.write(ends[1], {}))
+    local socket = luv.new_udp()
+    local _ <close> = closing(socket)
+    await(uv.udp_send(socket, {}, "127.0.0.1", 9))
+  end))
+
   it("with a callback is luv's", test(function()
-    local promise, resolve = Promise.withResolvers()
+    local called, resolve = Promise.withResolvers()
     local request = uv.fs_stat(".", function(...) resolve(...) end)
     assert.matches("^uv_fs_t", tostring(request))
-    local err, stat = await(promise)
+    local err, stat = await(called)
     assert.is_nil(err)
     assert.equal("directory", stat.type)
   end))

@@ -269,10 +269,61 @@ describe("signal", function()
     assert.equal("cleaned up\nsignal\tsigterm\n", text)
     assert.equal(0, status)
   end)
+
+  it("does instead what Promise.main does at Ctrl-C", function()
+    assert.same({"sigint\nsigint\ncancelled: interrupted\n", 130},
+      {child.run [[
+        local Promise = require "cpromise"
+        local uv = require "cpromise.uv"
+        local await = Promise.await
+        local function interrupt() uv.kill(uv.getpid(), "sigint") end
+        Promise.main(function()
+          do
+            local signals <close> = uv.signal "int"
+            for _ = 1, 2 do
+              interrupt()
+              print(await(signals:receive()))
+            end
+          end
+          local _ <close> = setmetatable({}, {__close = function(_, reason)
+            print("cancelled: " .. reason.reason)
+          end})
+          interrupt()
+          await(Promise.delay(60))
+        end)
+      ]]})
+  end)
+
+  it("fails where it can't be caught", spec.clean_test(function()
+    for _ = 1, 2 do
+      local ok, failure = pcall(uv.signal, "kill")
+      assert.is_false(ok)
+      assert.equal("EINVAL", failure.code)
+    end
+    local signals <close> = uv.signal "usr2"
+    luv.kill(luv.getpid(), "sigusr2")
+    assert.equal("sigusr2", await(signals:receive()))
+  end))
+
+  -- luv crashes where the state is closed while a handle is being closed.
+  for call, code in pairs {['signal "kill"'] = "EINVAL",
+    ['watch "/no/where"'] = "ENOENT"} do
+    it("ends a program whose top level it fails in: " .. call, function()
+      local text, status = child.run('require "cpromise.uv".' .. call)
+      assert.matches("^lua[%d.]*: " .. code .. ":", text)
+      assert.equal(1, status)
+    end)
+  end
 end)
 
 describe("a wrong argument", function()
   for _, case in ipairs {
+    {"bad argument #2 to 'run_process' " ..
+      "(element 1: must have no zero in it)",
+      function() uv.run_process("echo", {"a\0b"}) end},
+    {"bad argument #3 to 'run_process' " ..
+      "(option 'env': 'A=B' is no name of a variable)",
+      function() uv.run_process("env", {}, {env = {["A=B"] = "x"}}) end},
     {"bad argument #1 to 'run_process' (string expected, got nil)",
       function() uv.run_process() end},
     {"bad argument #2 to 'run_process' (table expected, got string)",

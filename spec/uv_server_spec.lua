@@ -175,6 +175,29 @@ describe("connect", function()
   end
 end)
 
+describe("an address", function()
+  it("that is none fails", clean(function()
+    for _, host in ipairs {"999.1.1.1", "1.2.3.4.5", "[::1]"} do
+      spec.fails("EAI_NONAME", "connect", uv.connect(host, 1))
+      local failure =
+        spec.fails("EAI_NONAME", "listen", uv.listen(host, 1, echo))
+      assert.equal(host, failure.host)
+    end
+  end))
+
+  it("may have a port that is a float", clean(function()
+    local server <close> = await(uv.listen(HOST, 0.0, echo))
+    assert.equal("x", ask(server.port + 0.0, "x"))
+  end))
+
+  it("of a pipe may not be longer than the system has room for",
+    clean(function(folder)
+      local path = folder .. "/" .. ("x"):rep(108)
+      spec.fails("ENAMETOOLONG", "listen", uv.listen(path, echo))
+      spec.fails("ENAMETOOLONG", "connect", uv.connect(path))
+    end))
+end)
+
 describe("a server", function()
   it("serves many at once", clean(function()
     local most = 0

@@ -148,6 +148,16 @@ function check.not_count(v, least)
   end
 end
 
+--- Why `v` is no integer, or nil if it is one; 1.0 is.
+---@param v any
+---@return string?
+function check.not_integer(v)
+  if type(v) ~= "number" then return check.expected("integer", v) end
+  if not math.tointeger(v) then
+    return "number has no integer representation"
+  end
+end
+
 --- Why `v` is not callable, or nil if it is.
 ---@param v any
 ---@return string?

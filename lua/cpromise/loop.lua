@@ -179,9 +179,16 @@ function loop.set(new)
   core.setWake(loop.wake)
 end
 
+-- Whether a finalizer runs, as Lua 5.4.4 and later tell. It may be that of
+-- luv's loop, which ends with the Lua state: then it is too late to use it.
+local function is_in_finalizer()
+  return collectgarbage "count" == nil
+end
+
 --- Tell the loop that jobs are waiting: the core's hook.
 ---@return boolean  whether there is a loop that was told
 function loop.wake()
+  if not (chosen or found) and is_in_finalizer() then return false end
   local current = loop.get()
   if current then current.wake(core.drain) end
   return current ~= nil

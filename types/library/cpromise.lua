@@ -582,7 +582,8 @@ function Promise.run(fn, ...) end
 --- traceback, and the process ends with status 1. On a loop that can tell
 --- (luv), Ctrl-C cancels the call; when it has cleaned up, the process ends
 --- with status 130. A second Ctrl-C ends it at once, without cleaning up. Code
---- that never comes back to the loop isn't interrupted.
+--- that never comes back to the loop isn't interrupted. A program that listens
+--- to Ctrl-C itself, with `uv.signal "int"`, says what it does.
 ---
 --- Raises where `Promise.run` does. For a program that goes on after a
 --- failure, use that.

@@ -10,11 +10,19 @@
 
 local call = require "cpromise.loop".call
 local core = require "cpromise.core"
+local signals = require "cpromise.loop.signals"
 local uv = require "luv"
 
 if core.modules.luv then return core.modules.luv end -- see init.lua
 
 local luv = {}
+
+-- When the Lua state is closed, luv closes its handles, and runs its loop
+-- until none is left: one that a callback made then would have it run for
+-- ever. This finalizer runs before luv's, since it was made later.
+local state = setmetatable({}, {
+  __gc = function(self) self.is_closing = true end,
+})
 
 local idle
 local run_jobs -- what the idle handle calls
@@ -41,6 +49,7 @@ local function may_sleep()
 end
 
 function luv.wake(drain)
+  if state.is_closing then return end
   if drain ~= drain_of_run_jobs then
     drain_of_run_jobs = drain
     run_jobs = function()
@@ -124,6 +133,7 @@ end
 -- one has started it, and again, and never come to what else has happened: so
 -- an idle handle does it, in the next turn.
 function luv.timer(seconds, fn, background)
+  if state.is_closing then return {} end
   local milliseconds = math.ceil(math.min(seconds * 1000, longest))
   local spare = milliseconds == 0 and firing and turns or timers
   local handle = take(spare)
@@ -148,9 +158,8 @@ local interrupts -- the handle of SIGINT
 function luv.interrupt(fn)
   if not interrupts or uv.is_closing(interrupts) then
     interrupts = assert(uv.new_signal())
-    uv.unref(interrupts)
   end
-  assert(uv.signal_start(interrupts, "sigint", function() call(fn) end))
+  signals.default(interrupts, "sigint", function() call(fn) end)
   return function()
     if not uv.is_closing(interrupts) then uv.signal_stop(interrupts) end
   end

@@ -33,6 +33,15 @@ local function in_turn(found)
   return addresses
 end
 
+-- Whether it is an address as four numbers, of which luv raises for others.
+local function is_address(host)
+  local numbers = {host:match "^(%d+)%.(%d+)%.(%d+)%.(%d+)$"}
+  for _, number in ipairs(numbers) do
+    if #number > 3 or tonumber(number) > 255 then return false end
+  end
+  return #numbers == 4
+end
+
 --- The addresses of a host, in the order in which to try them: one itself
 --- needs no look-up.
 ---@async
@@ -40,7 +49,7 @@ end
 ---@param socktype "stream"|"dgram"
 ---@return string[]
 function connect.resolve(host, socktype)
-  if host:find "^[%d.]+$" or host:find ":" then return {host} end
+  if is_address(host) then return {host} end
   return in_turn(core.await(request.all.getaddrinfo(
     host, nil, {socktype = socktype})))
 end
@@ -110,7 +119,22 @@ local function dial(host, port)
   return stream.new(race.handle, about)
 end
 
+-- What the address of a pipe has room for, less the zero at its end.
+local LONGEST <const> = luv.os_uname().sysname == "Linux" and 107 or 103
+
+--- Raise a failure for the path of a pipe that libuv would cut.
+---@param name string
+---@param path string
+function connect.check_pipe(name, path)
+  if #path > LONGEST then
+    error(errors.new(name, "ENAMETOOLONG",
+      ("the path of a pipe has at most %d bytes"):format(LONGEST),
+      {path = path}), 0)
+  end
+end
+
 local function dial_pipe(path)
+  connect.check_pipe("connect", path)
   local handle = luv.new_pipe(false)
   local ok, reason = pcall(function()
     core.await(request.all.pipe_connect(handle, path))
@@ -121,17 +145,19 @@ local function dial_pipe(path)
   error(errors.as(reason, "connect", {path = path}), 0)
 end
 
---- Raise for what is no port.
+--- A port as an integer: raises for what is none.
 ---@param arg integer
 ---@param name string
 ---@param port any
 ---@param least 0|1
+---@return integer
 function connect.check_port(arg, name, port, least)
-  if math.type(port) ~= "integer" then
-    check.fail(arg, name, check.expected("integer", port))
-  elseif port < least or port > 65535 then
-    check.fail(arg, name, ("a port is from %d to 65535"):format(least))
+  local why = check.not_integer(port)
+  if not why and (port < least or port > 65535) then
+    why = ("a port is from %d to 65535"):format(least)
   end
+  if why then check.fail(arg, name, why) end
+  return math.tointeger(port)
 end
 
 --- A promise of a stream to a host's port, or to a pipe.
@@ -141,7 +167,7 @@ function connect.connect(host, port)
   elseif port == nil then
     return core.spawn(dial_pipe, host)
   end
-  connect.check_port(2, "connect", port, 1)
+  port = connect.check_port(2, "connect", port, 1)
   return core.spawn(dial, host, port)
 end
 

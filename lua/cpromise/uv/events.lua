@@ -224,6 +224,7 @@ for name, spec in pairs(functions.events) do
   local fn = luv[name]
   if fn then
     events.all[name] = function(...)
+      request.check_handles(name, ...)
       if request.has_callback(spec.at, ...) then
         return request.pass(fn, ...)
       end

@@ -89,11 +89,9 @@ local function check_data(name, data)
 end
 
 local function check_offset(name, arg, offset)
-  if math.type(offset) ~= "integer" then
-    check.fail(arg, name, check.expected("integer", offset))
-  elseif offset < 0 then
-    check.fail(arg, name, "must not be negative")
-  end
+  local why = check.not_integer(offset)
+  if not why and offset < 0 then why = "must not be negative" end
+  if why then check.fail(arg, name, why) end
 end
 
 -- One writer at a time.
@@ -190,8 +188,7 @@ function methods:close()
 end
 
 function File:__close()
-  self:close()
-  closing.wait(self.closing)
+  closing.wait(self:close())
 end
 
 local function new(fd, path)
@@ -216,9 +213,8 @@ end
 
 --- Raise for what are no permissions.
 function file.check_mode(arg, name, mode)
-  if mode ~= nil and math.type(mode) ~= "integer" then
-    check.fail(arg, name, check.expected("integer", mode))
-  end
+  local why = mode ~= nil and check.not_integer(mode)
+  if why then check.fail(arg, name, why) end
 end
 
 local modes = {}

@@ -12,6 +12,8 @@
 ---  descriptor, which may be closed next, or changes what others may change
 ---@field dispose string?  the function that closes what came too late
 ---@field handle boolean?  its first argument is one, which may be closed
+---@field data boolean?  its second is data; an empty list of strings would
+---  end the process
 ---@field lasting boolean?  is not to be cancelled: it gives something back
 
 ---@class cpromise.uv.EventFunction
@@ -49,8 +51,13 @@ local function use(at)
 end
 
 -- Uses a handle, whose owner closes it.
-local function send(at, tells)
+local function link(at, tells)
   return {at = at, tells = tells or none, handle = true}
+end
+
+-- The same, and sends data.
+local function send(at, tells)
+  return {at = at, tells = tells or none, handle = true, data = true}
 end
 
 ---@type table<string, cpromise.uv.Request>
@@ -81,10 +88,11 @@ functions.requests = {
   getnameinfo = {at = 2, tells = none},
   random = {at = 3, tells = none},
 
-  tcp_connect = send(4, {nil, "host", "port"}),
-  pipe_connect = send(3, {nil, "path"}),
-  pipe_connect2 = send(4, {nil, "path"}),
-  write = send(3), write2 = send(4), shutdown = send(2),
+  tcp_connect = link(4, {nil, "host", "port"}),
+  pipe_connect = link(3, {nil, "path"}),
+  pipe_connect2 = link(4, {nil, "path"}),
+  shutdown = link(2),
+  write = send(3), write2 = send(4),
   udp_send = send(5, {nil, nil, "host", "port"}),
 }
 

@@ -20,6 +20,7 @@ end
 local function closing(name)
   local fn = luv[name]
   return function(handle, callback)
+    request.check_handles(name, handle)
     if callback ~= nil then return request.pass(fn, handle, callback) end
     local promise, resolve = core.withResolvers()
     local ok, result, text = pcall(fn, handle, function() resolve() end)
@@ -42,6 +43,7 @@ handles.tcp_close_reset = luv.tcp_close_reset and closing "tcp_close_reset"
 
 --- luv's `listen`: each event is a connection to accept.
 function handles.listen(handle, backlog, callback)
+  request.check_handles("listen", handle)
   if callback ~= nil then
     return request.pass(luv.listen, handle, backlog, callback)
   end
@@ -77,6 +79,9 @@ end
 --- Cancelled, the process gets SIGTERM, and the promise ends when it has.
 function handles.spawn(path, options, on_exit)
   if on_exit ~= nil then
+    -- luv would crash at the end of the program
+    local why = check.not_callable(on_exit)
+    if why then check.fail(3, "spawn", why) end
     return request.pass(luv.spawn, path, options, on_exit)
   end
   local promise, resolve, reject, on_cancel = core.withResolvers()
@@ -100,9 +105,9 @@ end
 
 --- A promise that is fulfilled after so many milliseconds, as luv counts.
 function handles.sleep(milliseconds)
-  if math.type(milliseconds) ~= "integer" then
-    check.fail(1, "sleep", check.expected("integer", milliseconds) ..
-      "; milliseconds, as luv has it")
+  local why = check.not_integer(milliseconds)
+  if why then
+    check.fail(1, "sleep", why .. "; milliseconds, as luv has it")
   elseif milliseconds < 0 then
     check.fail(1, "sleep", "must not be negative")
   end

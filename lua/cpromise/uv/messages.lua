@@ -54,8 +54,10 @@ return {
   ENETUNREACH = "network is unreachable",
   ENFILE = "file table overflow",
   ENOBUFS = "no buffer space available",
+  ENODATA = "no data available",
   ENODEV = "no such device",
   ENOENT = "no such file or directory",
+  ENOEXEC = "exec format error",
   ENOMEM = "not enough memory",
   ENONET = "machine is not on the network",
   ENOPROTOOPT = "protocol not available",
@@ -84,6 +86,7 @@ return {
   ESRCH = "no such process",
   ETIMEDOUT = "connection timed out",
   ETXTBSY = "text file is busy",
+  EUNATCH = "protocol driver not attached",
   EXDEV = "cross-device link not permitted",
   UNKNOWN = "unknown error",
 }

@@ -36,7 +36,7 @@ end
 
 -- End what was started, if that is known how.
 local function stop(handle, entry)
-  if type(handle) ~= "userdata" or luv.is_closing(handle) then return end
+  if type(handle) ~= "userdata" or request.is_closed(handle) then return end
   local fn = entry and luv[entry.stop] or handle.stop
   if fn then pcall(fn, handle) end
 end
@@ -45,6 +45,7 @@ end
 ---@param start function|string  a name is that of the handle's method
 return function(handle, start, ...)
   local fn, entry = resolve_start(handle, start)
+  if entry then request.check_handles("once", handle) end
   if request.is_closed(handle) then
     return errors.reject(entry and entry.name or "once", "EBADF")
   end

@@ -148,8 +148,10 @@ end
 
 -- What options may be
 
+-- A zero would end what the program gets.
 local function not_string(v)
   if type(v) ~= "string" then return check.expected("string", v) end
+  if v:find "\0" then return "must have no zero in it" end
 end
 
 local function not_strings(v)
@@ -164,10 +166,14 @@ local function not_environment(v)
   if type(v) ~= "table" then return check.expected("table", v) end
   for name, value in pairs(v) do
     if type(name) ~= "string" then return "names are strings" end
-    if value ~= false and type(value) ~= "string" then
-      return ("'%s': %s"):format(name,
-        check.expected("string or false", value))
+    if name == "" or name:find "[=\0]" then
+      return ("'%s' is no name of a variable"):format(name)
     end
+    local why = type(value) == "string" and not_string(value)
+    if value ~= false and type(value) ~= "string" then
+      why = check.expected("string or false", value)
+    end
+    if why then return ("'%s': %s"):format(name, why) end
   end
 end
 

@@ -65,9 +65,30 @@ function request.has_callback(at, a, b, c, d, e)
   return last ~= nil and check.callable(last)
 end
 
+-- Why luv must not get it, or nil: it takes the first bytes of any userdata
+-- for a pointer, before it looks what that is. Who forgets an await has one.
+local function not_of_luv(v)
+  if type(v) ~= "userdata" then return end
+  local class = getmetatable(v)
+  local kind = type(class) == "table" and rawget(class, "__name")
+  if type(kind) == "string" and kind:find "^uv_" then return end
+  local why = check.expected("handle of luv", v)
+  return core.is(v) and why .. ": await it first" or why
+end
+
+--- Raise for an argument that luv must not get.
+---@param name string  luv's function
+---@param ... any
+function request.check_handles(name, ...)
+  for i = 1, select("#", ...) do
+    local why = not_of_luv((select(i, ...)))
+    if why then check.fail(i, name, why) end
+  end
+end
+
 --- Whether it is a handle that is closed: libuv would end the process.
 function request.is_closed(handle)
-  if type(handle) ~= "userdata" then return false end
+  if type(handle) ~= "userdata" or not_of_luv(handle) then return false end
   local ok, closing = pcall(luv.is_closing, handle)
   return ok and closing
 end
@@ -77,6 +98,7 @@ local function start(spec, callback, a, b, c, d)
   if spec.handle and request.is_closed(a) then
     return nil, errors.new(spec.name, "EBADF", nil, about(spec, a, b, c, d))
   end
+  if spec.data and type(b) == "table" and #b == 0 then b = "" end
   local ok, started, text = spec.place(spec.fn, callback, a, b, c, d)
   if not ok then request.refuse(started) end
   if started == nil then
@@ -175,8 +197,10 @@ local function make(name, spec)
   spec = {
     name = name, fn = fn, place = place[at], tells = spec.tells,
     dispose = spec.dispose, lasting = spec.lasting, handle = spec.handle,
+    data = spec.data,
   }
   return function(...)
+    if spec.handle then request.check_handles(name, ...) end
     if request.has_callback(at, ...) then return request.pass(fn, ...) end
     return call(spec, ...)
   end

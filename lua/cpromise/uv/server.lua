@@ -177,8 +177,12 @@ end
 
 local function start(self, host, port, backlog)
   local address = host
-  if not self.is_pipe then
-    address = connect.resolve(host, "stream")[1]
+  if self.is_pipe then
+    connect.check_pipe("listen", host)
+  else
+    local ok, found = pcall(connect.resolve, host, "stream")
+    if not ok then error(errors.as(found, "listen", self.about), 0) end
+    address = found[1]
   end
   open(self, address, port, backlog)
   return handover.give(self, function() stop_accepting(self) end)
@@ -200,7 +204,7 @@ local function check_arguments(host, port, handler, options)
   if is_pipe then
     port, handler, options = nil, port, handler
   else
-    connect.check_port(2, "listen", port, 0)
+    port = connect.check_port(2, "listen", port, 0)
   end
   local why = check.not_callable(handler)
   if why then check.fail(3 - shift, "listen", why) end

@@ -4,6 +4,7 @@ local check = require "cpromise.check"
 local errors = require "cpromise.uv.errors"
 local events = require "cpromise.uv.events"
 local luv = require "cpromise.uv.luv"
+local listen = require "cpromise.loop.signals".listen
 
 local signals = {}
 
@@ -35,17 +36,11 @@ end
 --- The signal, each time it comes: events.
 function signals.signal(name)
   name = signals.check(1, "signal", name)
-  local handle = errors.check("signal", nil, luv.new_signal())
   local self = events.new "signal"
+  self.handle = errors.check("signal", nil,
+    listen(name, events.callback(self, {})))
   function self.on_stop()
-    if not luv.is_closing(handle) then luv.close(handle) end
-  end
-  self.handle = handle
-  local ok, text = luv.signal_start(handle, name,
-    events.callback(self, {}))
-  if not ok then
-    self:stop()
-    error(errors.from("signal", text), 0)
+    if not luv.is_closing(self.handle) then luv.close(self.handle) end
   end
   return self
 end

@@ -154,8 +154,7 @@ function methods:close()
 end
 
 function Stream:__close()
-  self:close()
-  closing.wait(self.closing)
+  closing.wait(self:close())
 end
 
 local function name_of(self, call)
@@ -233,6 +232,7 @@ local stream_kinds = {tcp = true, pipe = true, tty = true}
 --- A stream on a handle of luv, or on a descriptor: 0 is standard input.
 function stream.of(v)
   if math.type(v) == "integer" then return of_descriptor(v) end
+  request.check_handles("stream", v)
   local ok, kind = pcall(luv.handle_get_type, v)
   if not ok or not stream_kinds[kind] then
     check.fail(1, "stream",

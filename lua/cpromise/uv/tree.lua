@@ -225,8 +225,7 @@ function folder_methods:close()
 end
 
 function Folder:__close()
-  self:close()
-  closing.wait(self.closing)
+  closing.wait(self:close())
 end
 
 local function make_temporary(prefix)

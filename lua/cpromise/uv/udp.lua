@@ -103,7 +103,7 @@ function methods:send(data, host, port)
     if type(host) ~= "string" then
       check.fail(3, "send", check.expected("string", host))
     end
-    connect.check_port(4, "send", port, 1)
+    port = connect.check_port(4, "send", port, 1)
   end
   if self.closing then return closed(self, "send") end
   if host == nil then
@@ -125,7 +125,7 @@ function methods:connect(host, port)
   if type(host) ~= "string" then
     check.fail(2, "connect", check.expected("string", host))
   end
-  connect.check_port(3, "connect", port, 1)
+  port = connect.check_port(3, "connect", port, 1)
   if self.closing then return closed(self, "connect") end
   return core.spawn(connect_to, self, host, port)
 end
@@ -151,8 +151,7 @@ function methods:close()
 end
 
 function Udp:__close()
-  self:close()
-  closing.wait(self.closing)
+  closing.wait(self:close())
 end
 
 local function open(host, port)
@@ -177,7 +176,7 @@ function udp.udp(host, port)
     if type(host) ~= "string" then
       check.fail(1, "udp", check.expected("string", host))
     end
-    connect.check_port(2, "udp", port, 0)
+    port = connect.check_port(2, "udp", port, 0)
   end
   return core.spawn(open, host, port)
 end

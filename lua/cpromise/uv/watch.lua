@@ -5,10 +5,21 @@ local events = require "cpromise.uv.events"
 local file = require "cpromise.uv.file"
 local luv = require "cpromise.uv.luv"
 
+-- One that could not be started is kept for the next: luv 1.44 crashes if the
+-- program ends, with this failure perhaps, while a handle is being closed.
+local unused
+
+local function take()
+  local handle = unused
+  unused = nil
+  if handle and not luv.is_closing(handle) then return handle end
+  return errors.check("watch", nil, luv.new_fs_event())
+end
+
 --- What changes at a path: events of a name, and "rename" or "change".
 return function(path)
   file.check_path(1, "watch", path)
-  local handle = errors.check("watch", nil, luv.new_fs_event())
+  local handle = take()
   local self = events.new "watch"
   self.about = {path = path}
   function self.on_stop()
@@ -21,7 +32,7 @@ return function(path)
       note(nil, name or path, kinds.rename and "rename" or "change")
     end)
   if not ok then
-    self:stop()
+    unused = handle
     error(errors.from("watch", text, self.about), 0)
   end
   return self

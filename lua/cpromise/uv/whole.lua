@@ -36,16 +36,31 @@ local function write_plainly(path, data, options, flags)
   if options.sync then core.await(fs.fs_fsync(opened.fd)) end
 end
 
--- Permissions of the file that is to be replaced, if there is one.
+-- Permissions of the file that is to be replaced, if there is one. A device
+-- would become a file that the disk is filled with.
 local function mode_of(path)
   local ok, stat = core.pawait(fs.fs_stat(path))
-  return ok and stat.mode & 4095 or nil
+  if not ok then return nil end
+  if stat.type == "directory" then error(errors.new("stat", "EISDIR"), 0) end
+  if stat.type ~= "file" then
+    error(errors.new("stat", "EINVAL",
+      ("can't be replaced: it is no file (%s)"):format(stat.type)), 0)
+  end
+  return stat.mode & 4095
 end
 
--- What a link points to is replaced, and not the link.
+-- What a link points to is replaced, and not the link, even if nothing is
+-- there yet.
 local function target_of(path)
   local ok, target = core.pawait(fs.fs_realpath(path))
-  return ok and target or path
+  if ok then return target end
+  if not errors.is(target, "ENOENT") then error(target, 0) end
+  ok, target = core.pawait(fs.fs_readlink(path))
+  if not ok then return path end
+  if target:sub(1, 1) ~= "/" then
+    target = (path:match "^.*/" or "") .. target
+  end
+  return target_of(target)
 end
 
 -- A file beside another one, which is gone at the end of the block unless it
@@ -73,7 +88,8 @@ end
 
 local function write_atomically(path, data, options)
   path = target_of(path)
-  local mode = options.mode or mode_of(path)
+  local old = mode_of(path)
+  local mode = options.mode or old
   local temporary <close> = open_temporary(path, mode or MODE)
   local fd = core.await(core.shield(temporary.opening))
   if mode then core.await(fs.fs_fchmod(fd, mode)) end
@@ -87,12 +103,10 @@ local function not_boolean(v)
   if type(v) ~= "boolean" then return check.expected("boolean", v) end
 end
 
-local function not_mode(v)
-  if math.type(v) ~= "integer" then return check.expected("integer", v) end
-end
-
-local known = {atomic = not_boolean, sync = not_boolean, mode = not_mode}
-local known_to_append = {sync = not_boolean, mode = not_mode}
+local known = {
+  atomic = not_boolean, sync = not_boolean, mode = check.not_integer,
+}
+local known_to_append = {sync = not_boolean, mode = check.not_integer}
 
 local function check_arguments(name, path, data, options, options_known)
   file.check_path(1, name, path)

@@ -13,11 +13,12 @@ local request = require "cpromise.uv.request"
 local work = {}
 
 -- What runs in the thread. It can have no upvalues. Returns whether the
--- function has succeeded; and its results, packed, or the error and its
--- traceback.
+-- function has succeeded; its results, packed, or the error and its
+-- traceback; and whether it is the first in that thread.
 local function run(path, cpath, code, name, arguments)
   package.path, package.cpath = path, cpath
   local traceback
+  local is_first = not package.loaded["cpromise.uv.pack"]
   local ok, result = xpcall(function()
     local codec = require "cpromise.uv.pack"
     local values = codec.decode(arguments)
@@ -28,7 +29,34 @@ local function run(path, cpath, code, name, arguments)
     traceback = debug.traceback(message, 2)
     return message
   end)
-  return ok, result, traceback
+  return ok, result, traceback, is_first
+end
+
+-- Where luv has no descriptors for the state of a thread, which is made when
+-- that is first used, it ends the process.
+local THREADS <const> = tonumber(os.getenv "UV_THREADPOOL_SIZE") or 4
+local PIPES <const> = 3 -- those of one state, counted as pipes
+
+local states_made = 0
+local under_way = 0
+
+-- Whether there are descriptors for the states that may have to be made: nil
+-- and a failure if not.
+local function has_room()
+  local states = math.min(under_way + 1, THREADS - states_made)
+  local fds = {}
+  local ok, text = true, nil
+  for _ = 1, states * PIPES do
+    local pipe
+    pipe, text = luv.pipe()
+    if not pipe then
+      ok = nil
+      break
+    end
+    fds[#fds + 1], fds[#fds + 2] = pipe.read, pipe.write
+  end
+  for _, fd in ipairs(fds) do luv.fs_close(fd) end
+  return ok, text
 end
 
 -- Why a function can't run in another state, or nil.
@@ -74,12 +102,21 @@ local function queue(self, name, shift, ...)
     if why then check.fail(i + shift, name, why) end
   end
   local promise, resolve, reject = core.withResolvers()
-  local context = luv.new_work(run, function(...)
-    settle(resolve, reject, ...)
+  local ok, text = has_room()
+  if not ok then return core.reject(errors.from("work", text)) end
+  local context = luv.new_work(run, function(succeeded, result, traceback,
+      is_first)
+    under_way = under_way - 1
+    if is_first then states_made = states_made + 1 end
+    settle(resolve, reject, succeeded, result, traceback)
   end)
-  local ok, text = luv.queue_work(context, package.path, package.cpath,
-    self.code, self.name, pack.encode(values))
-  if not ok then reject(errors.from("work", text)) end
+  ok, text = luv.queue_work(context, package.path, package.cpath, self.code,
+    self.name, pack.encode(values))
+  if ok then
+    under_way = under_way + 1
+  else
+    reject(errors.from("work", text))
+  end
   return promise
 end
 

@@ -30,8 +30,9 @@
 --- **All of luv.** Each function of luv that takes a callback is here under its
 --- own name, without the callback: one that calls back once returns a promise,
 --- one that calls back again and again returns `cpromise.uv.Events`. All other
---- functions, and `constants`, are luv's. A function that is given a callback
---- all the same is luv's, too. So the module can stand in for luv.
+--- functions, and `constants`, are luv's: those of a newer luv that are not
+--- known here, too. A function that is given a callback all the same is luv's,
+--- as well. So the module can stand in for luv.
 ---
 --- **Failures** are tables of the class `cpromise.uv.Error`. What the system
 --- refuses rejects, or is raised where no promise is returned. A wrong argument
@@ -175,7 +176,7 @@ function file:close() end
 function uv.read_file(path) end
 
 ---@class cpromise.uv.WriteOptions
----@field atomic? boolean  whoever reads it sees the old content or the new one, also after a crash: it is written to a file beside, which is renamed. A link is followed, permissions are kept
+---@field atomic? boolean  whoever reads it sees the old content or the new one, also after a crash: it is written to a file beside, which is renamed. A link is followed, permissions are kept; a device or a pipe is not replaced ("EINVAL")
 ---@field sync? boolean  fulfilled when it is on the disk (as `atomic` always is)
 ---@field mode? integer  permissions of a new file (438)
 
@@ -535,7 +536,7 @@ function process:stop() end
 
 --- A signal, each time it comes to this program, as events of its name. As long
 --- as they are not stopped, the signal does nothing else, and keeps the loop
---- alive.
+--- alive: Ctrl-C ("int") doesn't cancel what `Promise.main` runs.
 ---@param name string  as "sigterm", "SIGTERM" or "term"
 ---@return cpromise.uv.Events
 ---@nodiscard
