@@ -28,8 +28,11 @@ static void set_waiting (lua_State *L, int waiting) {
 
 
 /* The request to end that is at 1, a rejected promise, is for whoever waits for
-   the generator: the 'await' in that raises it, 'pawait' too. */
+   the generator: the 'await' in that raises it, 'pawait' too; unless somebody has
+   closed it meanwhile. */
 static void interrupt_generator (lua_State *L, lua_State *co) {
+  if (cp_wait_is_over(co))
+    return;
   lua_pushvalue(L, 1);
   cp_wait_set_awaited(L, co);
   cp_context(L)->hand.cancelled = 1;
