@@ -1105,8 +1105,9 @@ describe("a wrong argument", function()
                            {"P.resolve()", "promise"}} do
       local expected = ("prog:2: bad argument #1 to '%s' " ..
         "(callable expected, got %s%s)"):format(name, case[2],
-          name == "run" and case[2] == "promise" and
-          "; to wait for a promise use await" or "")
+          case[2] ~= "promise" and "" or
+          name == "run" and "; to wait for a promise use await" or
+          ": give the function, not its call")
 
       it(("is refused by P.%s(%s)"):format(name, case[1]), function()
         assert.equal(expected,

@@ -195,7 +195,8 @@ describe("cancel", function()
   it("raises for what is no promise", function()
     local ok, err = pcall(function() pending().cancel(1) end)
     assert.is_false(ok)
-    assert.equal("bad argument #1 to 'cancel' (promise expected, got number)",
+    assert.equal("bad argument #1 to 'cancel' (promise expected, " ..
+      "got number: use ':', not '.')",
       err:match "^spec/cancel_spec%.lua:%d+: (.*)")
   end)
 end)

@@ -124,8 +124,8 @@ describe("an event", function()
   for _, name in ipairs {"set", "clear", "wait"} do
     it("raises for a call without self: " .. name, function()
       local event = Promise.event()
-      assert.equal(("bad argument #1 to '%s' (event expected, got no value)")
-        :format(name), helper.raised(function() event[name]() end))
+      assert.equal(("bad argument #1 to '%s' (event expected, " ..
+        "got no value: use ':', not '.')"):format(name), helper.raised(function() event[name]() end))
     end)
   end
 end)

@@ -671,7 +671,7 @@ describe("an object whose metatable was taken away", function()
       debug.setmetatable(object, nil)
       local ok, err = pcall(call, object)
       assert.is_false(ok)
-      assert.matches("expected, got userdata)", err, 1, true)
+      assert.matches("expected, got userdata: use ':', not '.')", err, 1, true)
     end
   end)
 end)
@@ -697,7 +697,7 @@ describe("a promise whose metatable was taken away", function()
     local q = Promise.resolve(1)
     for _, name in ipairs(methods) do
       assert.error_matches(function() q[name](p, pass) end,
-        "bad argument #1 to '.-' %(promise expected, got userdata%)")
+        "bad argument #1 to '.-' %(promise expected, got userdata: .-%)")
     end
     assert.error_matches(function() return p:next() end, "index a userdata")
     assert.is_false(Promise.is(p))

@@ -604,11 +604,11 @@ describe("wrong arguments of semaphores", function()
 
   it("raise for a call without self", function()
     local semaphore = Promise.semaphore(1)
-    assert.equal(
-      "bad argument #1 to 'acquire' (semaphore expected, got no value)",
+    assert.equal("bad argument #1 to 'acquire' (semaphore expected, " ..
+      "got no value: use ':', not '.')",
       helper.raised(function() semaphore.acquire() end))
-    assert.equal(
-      "bad argument #1 to 'acquire' (semaphore expected, got FILE*)",
+    assert.equal("bad argument #1 to 'acquire' (semaphore expected, " ..
+      "got FILE*: use ':', not '.')",
       helper.raised(function() semaphore.acquire(io.stdout) end))
   end)
 end)
