@@ -571,7 +571,8 @@ describe("wrong arguments of channels", function()
     it("raise for a call without self: " .. name, function()
       local channel = Promise.channel()
       assert.equal(("bad argument #1 to '%s' (channel expected, " ..
-        "got table: use ':', not '.')"):format(name), helper.raised(function() channel[name]({}) end))
+        "got table: use ':', not '.')"):format(name),
+        helper.raised(function() channel[name]({}) end))
     end)
   end
 end)

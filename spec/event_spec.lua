@@ -125,7 +125,8 @@ describe("an event", function()
     it("raises for a call without self: " .. name, function()
       local event = Promise.event()
       assert.equal(("bad argument #1 to '%s' (event expected, " ..
-        "got no value: use ':', not '.')"):format(name), helper.raised(function() event[name]() end))
+        "got no value: use ':', not '.')"):format(name),
+        helper.raised(function() event[name]() end))
     end)
   end
 end)

@@ -671,7 +671,8 @@ describe("an object whose metatable was taken away", function()
       debug.setmetatable(object, nil)
       local ok, err = pcall(call, object)
       assert.is_false(ok)
-      assert.matches("expected, got userdata: use ':', not '.')", err, 1, true)
+      assert.matches("expected, got userdata: use ':', not '.')", err, 1,
+        true)
     end
   end)
 end)
