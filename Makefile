@@ -137,7 +137,8 @@ bench-report: bench-deps
 	@CC='$(CC)' $(LUA) bench/report.lua '$(NOTE)'
 
 bench-uv: bench-deps
-	@$(ENV) LUA_CPATH_5_4='build/bench/?.so;;' $(LUA) bench/uv/run.lua \
+	@$(ENV) LUA_CPATH_5_4='build/bench/?.so;;' \
+	  NODE_PATH="$${NODE_PATH:-/usr/share/nodejs}" $(LUA) bench/uv/run.lua \
 	  $(ROUNDS)
 
 bench-deps:

@@ -1,8 +1,9 @@
-// The same as redis.js, with node-redis, from the folder that RIVALS names.
+// The same as redis.js, with node-redis, where node finds that: NODE_PATH says
+// where Debian has it.
 //
-//   RIVALS=FOLDER node node-redis.js PATH COMMANDS DEPTH...
+//   NODE_PATH=/usr/share/nodejs node node-redis.js PATH COMMANDS DEPTH...
 
-const {createClient} = require(process.env.RIVALS + '/node_modules/redis');
+const {createClient} = require('redis');
 
 async function main () {
   const [path, count, ...depths] = process.argv.slice(2);
