@@ -185,9 +185,9 @@ other work on the machine disturbs less.
 `examples/proxy.lua` stands beside the smallest proxy of node's own modules
 (`bench/uv/proxy.js`), with 16 clients; `examples/redis.lua` beside
 node-redis, the client for node, and in the last column a client in node that
-does no more than SET needs (`bench/uv/redis.js`), and redis-benchmark, written
-in C; `uv.walk` and `uv.read_file` beside `fs/promises` (`bench/uv/walk.js`),
-with 32 files at once.
+does no more than SET needs (`bench/uv/redis.js`), and redis-benchmark,
+written in C; `uv.walk` and `uv.read_file` beside `fs/promises`
+(`bench/uv/walk.js`), with 32 files at once.
 
 |  | cpromise | node | share | of processor time | node | share |  |
 |---|---:|---:|---:|---:|---:|---:|---|
