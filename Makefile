@@ -107,12 +107,22 @@ demo: deps
 test: test-deps
 	@$(MAKE) --no-print-directory all support
 ifeq ($(FILES),)
-	$(ENV) $(LUA) $(BUSTED) --exclude-pattern=gc_spec
-	@# alone: collecting the garbage of all other specs takes a minute
-	$(ENV) $(LUA) $(BUSTED) spec/gc_spec.lua
+	@$(MAKE) --no-print-directory -j2 test-long test-others
 else
 	$(ENV) $(LUA) $(BUSTED) $(FILES)
 endif
+
+# Two processes, for two processors. That of the garbage comes first: the
+# garbage of other specs would make it a minute longer.
+LONG_SPECS = spec/gc_spec.lua spec/memory_spec.lua spec/model_spec.lua
+OTHER_SPECS = $(filter-out $(LONG_SPECS),\
+  $(sort $(wildcard spec/*_spec.lua spec/*/*_spec.lua)))
+
+test-long:
+	@$(ENV) $(LUA) $(BUSTED) $(LONG_SPECS)
+
+test-others:
+	@$(ENV) $(LUA) $(BUSTED) $(OTHER_SPECS)
 
 soak: all
 	@for file in spec/soak/*.lua; do \
@@ -215,6 +225,7 @@ clean:
 	rm -rf build csrc/*.o cpromise lua/cpromise/*.so
 
 .PHONY: all help demo test soak mutants support check docs site pictures \
-  install uninstall amalgamation rockspec dist deps test-deps clean \
+  install uninstall amalgamation rockspec dist deps test-deps test-long \
+  test-others clean \
   bench bench-tiny bench-quick bench-full bench-count bench-check \
   bench-accept bench-growth bench-report bench-uv bench-deps
