@@ -194,15 +194,15 @@ static int look_at_lost (lua_State *L) {
   const Promise *p = cp_node_at(L, 2);
   if (p->state == STATE_PENDING) {
     lua_getiuservalue(L, 2, SLOT_VALUE);
-    if (lua_isthread(L, 3) &&
+    if (lua_isthread(L, 3) && /* not closed: this runs in a finalizer */
         cp_trace_where_of(L, 1, lua_tothread(L, 3)) > 0 &&
-        lua_isstring(L, 4)) {
+        lua_isstring(L, 4)) { /* (nor has another finalizer ended it) */
       lua_pushfstring(L, "%s: ", lua_tostring(L, 4));
       lua_replace(L, 4);
       lua_settop(L, 4);
     }
     else {
-      lua_settop(L, 3);
+      lua_settop(L, 3); /* a finalizer has closed it, or it follows */
       lua_pushliteral(L, "");
     }
     lua_pushcfunction(L, print_warning);

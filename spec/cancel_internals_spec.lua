@@ -2046,6 +2046,10 @@ describe("the outcome that a scope takes from a promise", function()
     local p = Promise.reject "reason"
     p:catch(pass)
     assert.same({false, "reason"}, {pcall(core.unwrap, p)})
+    -- in the place of an error that nobody has thrown
+    local thrown = Promise.spawn(error, "thrown", 0)
+    thrown:catch(pass)
+    assert.same({false, "thrown"}, {pcall(core.unwrap, thrown, "other")})
     local pending = Promise.withResolvers()
     local ok, why = pcall(core.unwrap, pending)
     assert.is_false(ok)

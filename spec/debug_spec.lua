@@ -297,6 +297,15 @@ collectgarbage()
 os.exit(0)]])
     end)
 
+    it("has no place if it is one of Promise.from", function()
+      assert.equal("cpromise: warning: " .. never .. "; made at FILE:2\n",
+        run [[
+Promise.from({call = function() end}, "call"):next(print)
+Promise.drain()
+collectgarbage()
+os.exit(0)]])
+    end)
+
     it("has no place if it is one of C", function()
       assert.equal("cpromise: warning: " .. never .. "; made at FILE:2\n",
         run [[

@@ -371,7 +371,7 @@ end)
 
 describe("Promise.traceback", function()
   it("takes a level, an integer", function()
-    for _, level in ipairs {"'x'", "1.5", "{}"} do
+    for _, level in ipairs {"'x'", "'12'", "1.5", "{}"} do
       assert.matches("^prog:1: bad argument #2 to 'traceback' %(integer " ..
         "expected, got %a+%)$",
         error_of(("P.traceback(3, %s)"):format(level)))
