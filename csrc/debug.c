@@ -265,8 +265,9 @@ static int collect_witness (lua_State *L) {
   lua_getiuservalue(L, 1, 2);
   p = cp_node_at(L, 4);
   lua_getiuservalue(L, 4, SLOT_VALUE);
-  is_held = p->state == STATE_PENDING && p->kind == KIND_PLAIN &&
-            lua_rawequal(L, -1, lua_upvalueindex(2));
+  is_held = lua_rawequal(L, -1, lua_upvalueindex(2));
+  if (p->state != STATE_PENDING || p->kind != KIND_PLAIN)
+    is_held = 0; /* this is a finalizer: it may have settled long ago */
   lua_pop(L, 1);
   if (is_held && lua_pcall(L, 3, 0, 0) != LUA_OK)
     lua_pop(L, 1);

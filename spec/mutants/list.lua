@@ -1580,7 +1580,8 @@ return {
   {"debug: methods that never call back are told to nobody", "debug.c",
     "  if (is_held && lua_pcall", "  if (0 && lua_pcall", specs = "debug"},
   {"debug: methods that have called back are told of", "debug.c",
-    "            lua_rawequal(L, -1, lua_upvalueindex(2));", "            1;",
+    "  is_held = lua_rawequal(L, -1, lua_upvalueindex(2));",
+    "  is_held = 1;",
     specs = "debug"},
   -- watch.c, watch.h, and where it is told
   {"watch: nodes are shown to Lua", "watch.c",
