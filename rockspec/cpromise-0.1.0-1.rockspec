@@ -22,7 +22,6 @@ dependencies = {
 }
 build = {
   type = "builtin",
-  copy_directories = {"types"},
   modules = {
     ["cpromise.core"] = {
       sources = {
