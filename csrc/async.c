@@ -311,6 +311,7 @@ static Slice drive (lua_State *L, Drive *running, int n) {
     ctx->suspended--;
   ctx->drive = running;
   ctx->driven = co;
+  ctx->hand.paused = NULL;
   status = lua_resume(co, L, n, &nresults);
   ctx->driven = outer;
   ctx->drive = running->outer;
@@ -605,6 +606,7 @@ Outcome cp_run_resume (lua_State *L, Promise *node, const Promise *source) {
     return LEFT; /* closed meanwhile */
   if (!(node->flags & FLAG_PLAIN)) /* else it may wait for something new */
     ctx->hand.resumed = co;
+  ctx->hand.paused = NULL;
   status = lua_resume(co, L, 0, &n);
   ctx->hand.resumed = NULL;
   if (status == LUA_YIELD && cp_async_is_paused(ctx, co, n)) {

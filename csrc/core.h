@@ -100,13 +100,15 @@ enum {
 **   waiting,   cp_await_wait, before    who has resumed it: who has resumed it,
 **   awaited    it yields                drive, or           who now knows
 **                                       resume_generator
-**   paused     pause_generator, before  cp_async_is_paused, unpause, which goes
-**              it yields                of its consumer     on
+**   paused     pause_generator, before  cp_async_is_paused, who resumes next,
+**              it yields                of its consumer     whichever coroutine
 **   resumed    who resumes: jobs of     'go_on' in the      go_on; and who has
 **              async.c, generators      coroutine           resumed, afterwards
 **   refused    generator.c, with why    go_on               the same
 **   cancelled  deliver, of a call;      go_on               the same
 **              interrupt_generator
+**
+** 'awaited' is read only together with 'waiting', and is not cleared by itself.
 */
 typedef struct Handover {
   lua_State *waiting; /* coroutine that yields because it waits, */
@@ -200,10 +202,10 @@ enum {
   CTX_PARENT, /* in the debug mode: the promise whose job runs, or nil */
   CTX_SHOW, /* makes a report of a reason and a traceback, or nil */
   CTX_WATCH, /* is told what happens, or nil: watch.h */
-  CTX_BLOCKS, /* coroutines that are in a scope, or nil: async.h */
+  CTX_BLOCKS, /* coroutines that are in a scope, or nil: await.h */
   CTX_MODULE, /* the module's table, once it is known */
   CTX_SUSPEND, /* the loop's way to wait in its own coroutines, or nil, */
-  CTX_TAKE, /* and to take what an async body yields, or nil: async.h */
+  CTX_TAKE, /* and to take what an async body yields, or nil: await.h */
   CTX_PUMP, /* runs the loop until a promise has settled */
   CTX_HANDLER, /* the message handler, also an upvalue: see trace.h */
   CTX_BODY_HANDLER, /* that of the bodies of async calls */

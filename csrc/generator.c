@@ -147,6 +147,7 @@ static int resume_generator (lua_State *L, lua_State *co, int n) {
   int status;
   for (;;) {
     ctx->driven = co;
+    ctx->hand.paused = NULL;
     status = lua_resume(co, L, n, &n);
     ctx->driven = outer;
     ctx->hand.resumed = NULL; /* also if it was closed: nobody took this */
@@ -205,7 +206,6 @@ static int has_suspended (lua_State *L, int status, lua_KContext k) {
 static int unpause (lua_State *L, int status, lua_KContext k) {
   (void)status;
   (void)k;
-  cp_context(L)->hand.paused = NULL;
   lua_settop(L, 0);
   set_waiting(L, 0);
   return resume_generator(L, lua_tothread(L, GENERATOR), 0);

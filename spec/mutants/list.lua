@@ -478,6 +478,15 @@ return {
     specs = "hook async"},
   {"hook: a consumer is not paused with its generator", "generator.c",
     "  ctx->hand.paused = L;\n", "", specs = "hook"},
+  {"hook: a pause is remembered by a call", "async.c",
+    "  ctx->hand.paused = NULL;\n  status = lua_resume(co, L, n", "  status"
+      .. " = lua_resume(co, L, n", specs = "regress/paused-and-collected"},
+  {"hook: a pause is remembered by a generator", "generator.c",
+    "    ctx->hand.paused = NULL;\n", "",
+    specs = "regress/paused-and-collected"},
+  {"hook: a pause is remembered by a program's coroutine", "async.c",
+    "  ctx->hand.paused = NULL;\n  status = lua_resume(co, L, 0", "  status"
+      .. " = lua_resume(co, L, 0", specs = "regress/paused-and-collected"},
   {"hook: a pause is a turn to go on", "async.c",
     "  if (!(node->flags & FLAG_PLAIN)) /*", "  if (1) /*",
     specs = "hook"},
