@@ -115,8 +115,8 @@ static int go_on (lua_State *L, int status, lua_KContext k) {
 }
 
 
-/* One more, or one less, waits on the main thread: then timeouts keep the loop
-   alive, too. [-0, +0, -] */
+/* One more, or one less, pumps: then timeouts keep the loop alive, too.
+   [-0, +0, -] */
 static void count_wait (lua_State *L, int n) {
   Context *ctx = cp_context(L);
   ctx->main_waits += (unsigned int)n;

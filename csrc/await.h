@@ -89,8 +89,9 @@ int cp_await_wait (
 int cp_await_wait_on (
   lua_State *L, lua_KContext k, lua_KFunction continuation);
 
-/* Run the loop until s, at 1, has settled. Returns NULL, or pushes and returns
-   why it has not. [-0, +(0|1), e] */
+/* Pump: run the loop until s, at 1, has settled, or (NULL) nothing is left to
+   do. Returns NULL, or pushes and returns why it has not settled.
+   [-0, +(0|1), e] */
 const char *cp_await_pump (lua_State *L, Promise *s);
 
 /* Whether the loop has a way to wait in coroutines of its own. [-0, +0, -] */

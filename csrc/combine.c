@@ -275,9 +275,8 @@ static void choose (lua_State *L, const Promise *node, Promise *aggregate) {
     lua_getiuservalue(L, CONTEXT, CTX_NO_MEMORY);
     is_known = 0;
   }
-  if (!is_known)
-    lua_copy(L, -1, choice);
   if (!is_known) { /* out of memory */
+    lua_copy(L, -1, choice);
     lua_settop(L, choice);
     cp_promise_settle(L, aggregate, AT_AGGREGATE, STATE_REJECTED);
     cp_promise_announce(L, aggregate, AT_AGGREGATE);
@@ -768,7 +767,7 @@ static void show_aggregate (lua_State *L, int depth, int *left) {
   luaL_tolstring(L, -1, NULL);
   lua_remove(L, -2);
   lua_concat(L, 2);
-  for (i = 1; i <= n && depth<SHOWN_DEPTH && * left> 0; i++) {
+  for (i = 1; i <= n && *left > 0 && depth < SHOWN_DEPTH; i++) {
     --*left;
     lua_geti(L, idx + 1, i);
     add_error(L, i, depth + 1, left);

@@ -139,8 +139,8 @@ typedef struct Context {
   Drive *drive; /* the async call that runs, or NULL */
   Handover hand;
   unsigned int depth; /* async calls started inside one another */
-  unsigned int busy; /* executors, getters and iterators that run on the main
-                        thread: see cp_enter */
+  unsigned int busy; /* executors, getters, hooks and iterators that run on
+                        the main thread: see cp_enter */
   const Promise *source; /* the promise whose batch is running */
   unsigned int batch; /* reactions left of that batch */
   unsigned int batch_size; /* reactions that it had and that learn of it */
@@ -154,7 +154,7 @@ typedef struct Context {
   size_t suspended; /* async calls that wait in an 'await' */
   size_t dead_timers; /* in their lists, but waiting no longer */
   TimerBlock *block; /* their lists, or NULL: timers.c */
-  unsigned int main_waits; /* waits on the main thread, in one another */
+  unsigned int main_waits; /* pumps, in one another: await.h */
   double offset; /* of our time from that of the loop's clock */
   double latest; /* the latest time that was seen */
   double armed_for; /* when the loop's timer fires */
@@ -191,7 +191,7 @@ enum {
   CTX_RUNNING, /* the object whose job runs, if the drain is guarded */
   CTX_GUARD, /* to be closed, where a drain runs on a coroutine, */
   CTX_WAKE_GUARD, /* and where the loop's hook does */
-  CTX_PUMP_MT, /* metatable of what is to be closed where one waits there, */
+  CTX_PUMP_MT, /* metatable of what is to be closed where one pumps there, */
   CTX_HOOKS_MT, /* and where cancel hooks run; or nil: cancel.c */
   CTX_WAKE, /* the loop's hook, or nil */
   CTX_LOADED, /* package.loaded, where a library that has a loop may appear, */

@@ -27,8 +27,8 @@ static const char *const heads[] = {
 };
 
 
-/* (context, head, reason, traceback or nil): print them, as the program's Lua side shows
-   them; without that, plainly. */
+/* (context, head, reason, traceback or nil): print them, as the program's Lua
+   side shows them; without that, plainly. */
 static int print_lines (lua_State *L) {
   size_t len;
   const char *text;

@@ -1,6 +1,6 @@
 /*
 ** host.h
-** What the core tells the program around it: that jobs are waiting, and
+** What the core tells the program around it: that jobs are queued, and
 ** that an error was handled by nobody.
 */
 
@@ -58,7 +58,7 @@ void cp_host_report_rejections (lua_State *L);
 /* report(reason): report an error of no promise. */
 int cp_report (lua_State *L);
 
-/* setWake(hook): the function to call when jobs are waiting; it returns
+/* setWake(hook): the function to call when jobs are queued; it returns
    whether a drain will follow. */
 int cp_setWake (lua_State *L);
 

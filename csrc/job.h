@@ -21,12 +21,12 @@ void cp_job_drain (lua_State *L, Context *ctx);
 /* queueMicrotask(fn, ...) */
 int cp_queueMicrotask (lua_State *L);
 
-/* left() -> jobs that wait, rejections that were not reported, delays that wait,
-   suspended async calls, and whether the program may not know of these two: it
-   has not left them behind when it stopped to run the loop */
+/* left() -> jobs that are queued, rejections that were not reported, delays
+   that wait, suspended async calls, and whether the program may not know of
+   these two: it has not left them behind when it stopped to run the loop */
 int cp_left (lua_State *L);
 
-/* idle(): whether no job waits. */
+/* idle(): whether no job is queued, and nothing is offered. */
 int cp_idle (lua_State *L);
 
 /* inside() -> whether a job, an async call or an executor is running */

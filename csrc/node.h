@@ -58,7 +58,8 @@ typedef enum KindId {
   KIND_SEAT, /* node: VALUE is the one that waits on it for SOURCE, or nil */
   KIND_RESUME, /* node: VALUE is a coroutine of the user's that awaits SOURCE */
   KIND_START, /* an async call, a job: VALUE is its coroutine, not started, or
-                 made to yield by a hook */
+                 made to yield by a hook; or no job yet: it has yielded to the
+                 loop, which lets it go on */
   KIND_AWAIT, /* an async call: VALUE is its coroutine, whose frame holds what
                  it awaits. SOURCE, of both: nil, or its carrier */
   KIND_COUNT
@@ -104,7 +105,8 @@ struct Promise {
   unsigned char kind; /* a KindId; meaningful while pending */
   unsigned short flags;
   unsigned int held : 30; /* those that wait for it but stand in no ring: jobs
-                             of adoptions, the main thread */
+                             of adoptions, of elements that came when it had
+                             failed; who runs the loop for it */
   unsigned int is_ignored : 1; /* never to be reported */
   unsigned int is_call : 1; /* an async call, made in the debug mode */
   unsigned int n; /* aggregate: elements missing; element: its index; else

@@ -15,9 +15,9 @@
    nothing of any other value. */
 int cp_look (lua_State *L);
 
-/* where(coroutine) -> nothing if it is none; the place where it waits or would start, as "file:line", or
-   nil where that is in the library; the function's name, if it has one; or, in
-   its place, the library's own file */
+/* where(coroutine) -> nothing if it is none; the place where it waits or would
+   start, as "file:line", or nil where that is in the library; the function's
+   name, if it has one; or, in its place, the library's own file */
 int cp_where (lua_State *L);
 
 /* calls() -> a table of all suspended async calls that can be reached, and one of

@@ -2,7 +2,7 @@
 ---
 --- A loop is a table of functions (called without `self`):
 ---
---- * `wake(drain)`: jobs are waiting, which was not so before. See that
+--- * `wake(drain)`: jobs are queued, which was not so before. See that
 ---   `drain()` is called soon, not before `wake` returns, and that the loop
 ---   doesn't end or sleep before. `drain` takes nothing and never raises.
 ---   It may be asked again before it has happened.
@@ -185,7 +185,7 @@ local function is_in_finalizer()
   return collectgarbage "count" == nil
 end
 
---- Tell the loop that jobs are waiting: the core's hook.
+--- Tell the loop that jobs are queued: the core's hook.
 ---@return boolean  whether there is a loop that was told
 function loop.wake()
   if not (chosen or found) and is_in_finalizer() then return false end
@@ -247,7 +247,7 @@ local function never()
 end
 
 --- Run jobs and the loop until the promise has settled, or nothing is left to
---- do: how the core waits on the main thread.
+--- do: how the core waits on the main thread, and in `Promise.run`.
 ---@return string?  why it can't
 function loop.pump(promise)
   local current = loop.load()

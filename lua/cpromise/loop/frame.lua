@@ -31,7 +31,7 @@ local function new()
     if drain then drain() end
   end
 
-  -- Jobs that wait run first, and then those of each timer before the next
+  -- Jobs that are queued run first, and then those of each timer before the next
   -- one fires. What the frame's own code starts is due in a later one.
   local function run_frame(seconds)
     time = time + seconds
