@@ -256,6 +256,7 @@ describe("a loop with coroutines of its own", function()
     ["take is missing"] = function() loop.take = nil end,
     ["own is no function"] = function() loop.own = true end,
     ["poll is no function"] = function() loop.poll = 1 end,
+    ["interrupt is no function"] = function() loop.interrupt = 1 end,
   } do
     it("is refused if " .. name, function()
       change()

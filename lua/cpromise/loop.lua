@@ -52,7 +52,7 @@ if core.modules.loop then return core.modules.loop end -- see init.lua
 
 local loop = {}
 
-local optional = {"poll", "own", "suspend", "take"}
+local optional = {"interrupt", "poll", "own", "suspend", "take"}
 local functions = {"wake", "step", "now", "timer", "cancel", "inside"}
 
 -- Libraries that bring a loop, and the module that makes it one of ours.

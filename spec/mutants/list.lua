@@ -1215,7 +1215,7 @@ return {
     "  }\n  cp_promise_settle(L, p, 1",
     specs = "select"},
   {"select: waits for memory", "combine.c",
-    "  if (!is_known) { /* out of memory */\n    lua_settop(L, choice);",
+    "  if (!is_known) { /* out of memory */\n    lua_copy(L, -1, choice);",
     "  if (!is_known) { /* out of memory */\n    return;",
     specs = "select memory"},
   {"select: takes tables for sequences", "combine.c",
