@@ -5,8 +5,6 @@
 
 #include "clock.h"
 
-#include <float.h>
-
 #include "args.h"
 #include "cancel.h"
 #include "debug.h"
@@ -14,7 +12,6 @@
 #include "job.h"
 #include "resolve.h"
 #include "timers.h"
-#include "trace.h"
 #include "wait.h"
 #include "watch.h"
 

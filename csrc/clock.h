@@ -38,7 +38,7 @@ int cp_now (lua_State *L);
 /* setLoader(hook): hook() sets a clock, if there is one. */
 int cp_setLoader (lua_State *L);
 
-/* waiting() -> how many delays and timeouts wait */
+/* waiting() -> how many delays wait; how many timeouts */
 int cp_waiting (lua_State *L);
 
 /* What the context keeps, to be called without memory: the loop calls the first

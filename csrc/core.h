@@ -22,6 +22,7 @@
 /* All headers from outside stand here, above the pragma below. */
 #define _POSIX_C_SOURCE 199309L /* clock_gettime */
 #include <assert.h>
+#include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <stddef.h>

@@ -167,7 +167,7 @@ int cp_askChildren (lua_State *L) {
 }
 
 
-int cp_idle_promise (lua_State *L) {
+int cp_idlePromise (lua_State *L) {
   Promise *p;
   const Group *group = check_group(L);
   cp_args_check_callable(L, 2);

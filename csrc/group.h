@@ -26,9 +26,9 @@ int cp_children (lua_State *L);
 /* askChildren(group, cancellation) -> whether that told any of them anything */
 int cp_askChildren (lua_State *L);
 
-/* idle(group, hook) -> a promise that is fulfilled when no child is left; hook
-   is called if it is cancelled. The one before is settled no more. */
-int cp_idle_promise (lua_State *L);
+/* idlePromise(group, hook) -> a promise that is fulfilled when no child is left;
+   the hook is called if it is cancelled. The one before is settled no more. */
+int cp_idlePromise (lua_State *L);
 
 /* Push a table of the promises of the children that a pending idle promise waits
    for. [-0, +1, m] */

@@ -91,7 +91,7 @@ const luaL_Reg cp_functions[] = {
   {"spawnChild", cp_spawnChild},
   {"children", cp_children},
   {"askChildren", cp_askChildren},
-  {"idlePromise", cp_idle_promise},
+  {"idlePromise", cp_idlePromise},
   {"delay", cp_delay},
   {"semaphore", cp_semaphore},
   {"channel", cp_channel},

@@ -80,7 +80,7 @@ enum {
                          carrier of the last request */
   FLAG_DIVERTED = 1 << 13, /* SOURCE is a carrier that it takes in place of
                               what it waited for; 'select': it has chosen; a
-                              plain one: it is a group's, see cp_idle_promise */
+                              plain one: it is a group's, see cp_idlePromise */
   FLAG_INTERRUPTED = 1 << 14, /* a call: the request that it is under comes
                                  from a scope in its own body, and yields to
                                  others */

@@ -5,7 +5,6 @@
 
 #include "see.h"
 
-#include "args.h"
 #include "group.h"
 #include "line.h"
 #include "trace.h"
