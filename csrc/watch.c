@@ -51,9 +51,9 @@ static int has_hook (lua_State *L) {
 static void call_apart (lua_State *L, Context *ctx, int first) {
   Handover hand = ctx->hand;
   ctx->watched = 0;
-  ctx->busy++;
+  cp_enter(L, ctx);
   lua_pcall(L, lua_gettop(L) - first - 1, 0, 0);
-  ctx->busy--;
+  cp_leave(L, ctx);
   ctx->watched = (unsigned char)has_hook(L);
   ctx->hand = hand;
 }

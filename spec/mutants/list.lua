@@ -1602,7 +1602,7 @@ return {
     "  ctx->watched = (unsigned char)has_hook(L);\n  ctx->hand",
     "  ctx->hand", specs = "watch"},
   {"watch: a listener may await", "watch.c",
-    "  ctx->busy++;\n  lua_pcall", "  lua_pcall", specs = "watch"},
+    "  cp_enter(L, ctx);\n", "  ctx->busy += 0;\n", specs = "watch"},
   {"watch: forgets whom to resume", "watch.c",
     "  ctx->hand = hand;\n", "  ctx->hand.cancelled = hand.cancelled;\n",
     specs = "watch"},

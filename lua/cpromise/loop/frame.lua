@@ -31,8 +31,8 @@ local function new()
     if drain then drain() end
   end
 
-  -- Jobs that are queued run first, and then those of each timer before the next
-  -- one fires. What the frame's own code starts is due in a later one.
+  -- Jobs that are queued run first, and then those of each timer before the
+  -- next one fires. What the frame's own code starts is due in a later one.
   local function run_frame(seconds)
     time = time + seconds
     run_jobs()
