@@ -9,11 +9,13 @@
 ** code).  Stack indices in parameters are absolute (positive).
 **
 ** Layers, lowest first; each includes only what stands before it:
-**   core.h  node  queue  promise  timers  args  trace  debug | watch  host
+**   core.h  node  queue  promise  timers | args  trace  debug  watch  host
 **   wait  cancel  resolve  reaction  combine  construct  await  async
 **   generator  group  line  see  job  clock  module.c
-** Nothing left of the bar ever runs user code; it allocates only to make an
-** object or an argument error.  Everything right of it may run anything.
+** Nothing left of the bar runs user code, but for finalizers where it makes an
+** object ('m').  What args, trace and debug offer to other files doesn't
+** either; but 'public', 'addTraceback' and '__tostring' there do, which Lua
+** calls.  Everything else may run anything.
 */
 
 #ifndef CP_CORE_H
