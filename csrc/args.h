@@ -70,7 +70,7 @@ int cp_args_raise (lua_State *L, const char *message);
 /* (table with 'message' and 'reason') -> both, as text */
 int cp_args_message (lua_State *L);
 
-/* The same with "'expected' expected, got <type>". [-0, +0, v] */
+/* As cp_args_error, with "'expected' expected, got <type>". [-0, +0, v] */
 int cp_args_type_error (lua_State *L, int arg, const char *expected);
 
 /* Only through cp_args_check_callable. [-0, +0, v] */
