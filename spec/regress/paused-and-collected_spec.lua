@@ -1,15 +1,15 @@
 -- The context remembered the coroutine that had last been paused with its
--- generator until it went on. If it was closed instead and collected, and
--- a new coroutine came to stand at its address in memory, then a yield of that
+-- generator until it went on. If it was closed instead and collected, and a
+-- new coroutine came to stand at its address in memory, then a yield of that
 -- one's own code looked like a pause: it was resumed again, and what it had
 -- yielded for never came.
 
 local Promise = require "cpromise"
 local hook = require "support.hook"
 
--- Pause a coroutine in the middle of a generator, close it, and return what its
--- address was.
-local function paused()
+-- Pause a coroutine in the middle of a generator, close it, and return where
+-- it stood in memory.
+local function pause_and_close()
   local consumer
   Promise.async(function()
     consumer = coroutine.running()
@@ -20,26 +20,25 @@ local function paused()
   end)():ignore()
   assert.equal("suspended", coroutine.status(consumer))
   coroutine.close(consumer)
-  local address = ("%p"):format(consumer)
-  consumer = nil
   Promise.drain()
-  collectgarbage()
-  collectgarbage()
-  return address
+  return ("%p"):format(consumer)
 end
 
 -- Call f with a function that yields nothing, until it has run at such an
 -- address, or often enough: not every allocator gives one out again.
 local function at_old_address(f)
   for _ = 1, 20 do
-    local address, found = paused(), false
-    local keep = {}
-    for i = 1, 50 do
-      keep[i] = f(function()
-        found = found or ("%p"):format(coroutine.running()) == address
-        coroutine.yield()
-        return "went on"
-      end)
+    local address, found = pause_and_close(), false
+    collectgarbage()
+    collectgarbage()
+    local function yield()
+      found = found or ("%p"):format(coroutine.running()) == address
+      coroutine.yield()
+      return "went on"
+    end
+    local kept -- alive, so that each stands somewhere else
+    for _ = 1, 50 do
+      kept = {f(yield), kept}
       if found then return end
     end
   end
