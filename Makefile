@@ -1,4 +1,4 @@
-# cpromise: promises for Lua 5.4.
+# cpromise: promises for Lua 5.4 and 5.5.
 #
 #   make demo     count the lines of a real folder (FOLDER=/usr/include)
 #   make test     run the specs (FILES=spec/one_spec.lua for some of them)

@@ -178,9 +178,10 @@ local HEAD <const> = [[
 
 Written by `make bench-uv` on %s. %s.
 
-Microseconds, the least of %d rounds in which the programs took turns, and
-cpromise's share of what node takes; then the same of processor time, which
-other work on the machine disturbs less.
+Microseconds, the least of %d rounds in which the programs took turns. "Share"
+is cpromise's figure divided by that of node. First stands the time that
+passed; then the processor time (CPU), which other work on the machine
+disturbs less; at last what other programs took, in time that passed.
 
 `examples/proxy.lua` stands beside the smallest proxy of node's own modules
 (`bench/uv/proxy.js`), with 16 clients; `examples/redis.lua` beside
@@ -189,7 +190,7 @@ does no more than SET needs (`bench/uv/redis.js`), and redis-benchmark,
 written in C; `uv.walk` and `uv.read_file` beside `fs/promises`
 (`bench/uv/walk.js`), with 32 files at once.
 
-|  | cpromise | node | share | of processor time | node | share |  |
+|  | cpromise | node | share | cpromise, CPU | node, CPU | share | others |
 |---|---:|---:|---:|---:|---:|---:|---|
 ]]
 

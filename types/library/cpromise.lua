@@ -608,7 +608,7 @@ function Promise.traceback(reason, level) end
 function Promise.setLoop(loop) end
 
 --- The loop in use: the one that was set, or that of a library which the
---- program has loaded (luv); nil if there is none. Never raises.
+--- program has loaded (luv, or else cqueues); nil if there is none. Never raises.
 ---@return cpromise.Loop?
 ---@nodiscard
 function Promise.loop() end

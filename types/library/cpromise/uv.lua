@@ -472,7 +472,7 @@ function udp:close() end
 ---@class cpromise.uv.KillOptions
 ---@field signal? string  what asks it to end ("sigterm")
 ---@field grace? number  seconds, after which it gets SIGKILL (2)
----@field group? boolean  it leads a group, and all of that get the signals
+---@field group? boolean  true: it and all that it starts get the signals (false: only it)
 
 ---@class cpromise.uv.ProcessOptions
 ---@field stdin? any  a stream, a file or a descriptor of this program; false: nothing; true: a pipe
@@ -491,11 +491,13 @@ function udp:close() end
 
 --- Run a program until it has ended and its output is complete. `stdin` may be a
 --- string, which it gets to read (by default nothing); its output is collected,
---- unless `stdout` and `stderr` say otherwise.
+--- unless `stdout` and `stderr` say otherwise. A program that can't be started
+--- rejects; one that ends with a code other than 0 doesn't.
 ---
 --- Cancelled, it is asked to end and killed if it doesn't, and the promise
 --- settles when it has. After `timeout` seconds the same happens, and the promise
---- rejects with a `cpromise.Timeout`, whose `reason` is the result so far.
+--- rejects with a `cpromise.Timeout`, whose `reason` is the result so far. What
+--- the program has started in its turn goes on, unless `kill` has `group`.
 ---@param command string
 ---@param args? string[]
 ---@param options? cpromise.uv.ProcessOptions
@@ -587,9 +589,12 @@ function uv.queue_work(work, ...) end
 --- once; so the memory that takes is bounded. It can be read by a generic `for`,
 --- with an await in each turn, which ends when it is stopped:
 ---
----     for name, change in uv.watch(".") do print(name, change) end
+---     local changes <close> = uv.watch(".")
+---     for name, change in changes do print(name, change) end
 ---
---- An event without a value is `true` there. At the end of a block it is stopped.
+--- An event without a value is `true` there. At the end of the block it is
+--- stopped, as the variable says `<close>`. Without that it goes on after the
+--- loop was left, by `break` or a cancellation, and keeps the program alive.
 ---@class cpromise.uv.Events
 ---@overload async fun(): ...: any
 local events = {}
