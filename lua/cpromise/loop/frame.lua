@@ -24,6 +24,8 @@ local function new()
   local timers = new_timers()
   local pending -- the drain that was asked for
   local running = false
+  -- Ends a frame, even if what runs in it has closed the coroutine.
+  local leave = setmetatable({}, {__close = function() running = false end})
 
   local function run_jobs()
     local drain = pending
@@ -72,10 +74,8 @@ local function new()
       seconds == math.huge and "must be finite"
     if why then check.fail(1, "frame", why) end
     if running then error("a frame is running already", 2) end
-    local _ <close> = setmetatable({}, {__close = function()
-      running = false -- even if what runs in it has closed this coroutine
-    end})
     running = true
+    local _ <close> = leave
     run_frame(seconds)
   end
 

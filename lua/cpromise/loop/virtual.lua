@@ -18,7 +18,9 @@ local function new()
   local time = 0
   local timers = new_timers()
   local pending -- the drain that was asked for
-  local running = false
+  local depth = 0 -- timers that fire, one in another: they may move time
+  -- Ends one, even if it has closed the coroutine that it fires on.
+  local leave = setmetatable({}, {__close = function() depth = depth - 1 end})
 
   -- Once a drain or a timer has been taken, nothing may fail.
   local function run_jobs()
@@ -32,13 +34,11 @@ local function new()
     make_room(8)
     local timer = timers:first()
     time = timer.time
-    local nested = running -- time may be told to move by a timer
-    local _ <close> = setmetatable({}, {__close = function()
-      running = nested -- even if the timer has closed this coroutine
-    end})
-    running = true
-    call(timers:take(timer))
-    running = nested
+    do
+      depth = depth + 1
+      local _ <close> = leave
+      call(timers:take(timer))
+    end
     run_jobs()
   end
 
@@ -59,7 +59,7 @@ local function new()
   end
 
   function virtual.inside()
-    return running
+    return depth > 0
   end
 
   --- Jump to the next timer.
