@@ -15,7 +15,14 @@
 ** goes with a reason that is thrown again, and may never be taken, since the
 ** user's pcall can catch it: so the next record replaces it.
 */
-enum { RECORD_REASON = 1, RECORD_TRACEBACK, RECORD_OLDER, RECORD_HANDED };
+enum {
+  RECORD_REASON = 1,
+  RECORD_TRACEBACK,
+  RECORD_OLDER,
+  RECORD_HANDED, /* by which hop, or false */
+  RECORD_THREAD, /* the coroutine in which it was thrown or handed on */
+  RECORD_SIZE = RECORD_THREAD
+};
 
 #define TITLE "stack traceback:"
 #define LEVELS 22 /* shown of a deep stack: its upper end */
@@ -277,33 +284,53 @@ static int same (lua_State *L, int a, int b) {
 }
 
 
-/* Push the newest record, or nil; without one that was handed on, unless
-   that is of the reason at 'reason'. */
-static void push_newest (lua_State *L, int context, int reason) {
-  int found;
-  if (lua_getiuservalue(L, context, CTX_TRACE) == LUA_TNIL)
-    return;
+/* Whether the record on the top is of the reason that is thrown in 'where'. An
+   object tells by itself that it is thrown again. Equal strings may be two
+   errors: they are taken for one only in the coroutine that was handed it. */
+static int is_of (lua_State *L, int reason, const lua_State *where) {
+  int is;
   lua_rawgeti(L, -1, RECORD_REASON);
-  found = same(L, lua_gettop(L), reason);
-  lua_rawgeti(L, -2, RECORD_HANDED);
-  if (lua_toboolean(L, -1) && !found) {
-    lua_rawgeti(L, -3, RECORD_OLDER);
-    lua_replace(L, -4);
-  }
+  lua_rawgeti(L, -2, RECORD_THREAD);
+  is = same(L, lua_gettop(L) - 1, reason) &&
+       (lua_istable(L, reason) || lua_isuserdata(L, reason) ||
+         lua_tothread(L, -1) == where);
   lua_pop(L, 2);
+  return is;
 }
 
 
-/* Whether the record on the top goes with the reason thrown again. */
-static int is_handed (lua_State *L, int reason) {
-  int handed;
-  if (lua_isnil(L, -1))
-    return 0;
-  lua_rawgeti(L, -1, RECORD_REASON);
-  lua_rawgeti(L, -2, RECORD_HANDED);
-  handed = lua_toboolean(L, -1) && same(L, lua_gettop(L) - 1, reason);
-  lua_pop(L, 2);
-  return handed;
+static int was_handed (lua_State *L) {
+  int was;
+  lua_rawgeti(L, -1, RECORD_HANDED);
+  was = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return was;
+}
+
+
+/* Push the newest record, or nil; without one that was handed on, unless
+   that is of the reason at 'reason', thrown in 'where'. */
+static void
+push_newest (lua_State *L, int context, int reason, const lua_State *where) {
+  if (lua_getiuservalue(L, context, CTX_TRACE) == LUA_TNIL)
+    return;
+  if (was_handed(L) && !is_of(L, reason, where)) {
+    lua_rawgeti(L, -1, RECORD_OLDER);
+    lua_replace(L, -2);
+  }
+}
+
+
+/* Whether the record on the top goes with the reason thrown again in 'where'. */
+static int is_handed (lua_State *L, int reason, const lua_State *where) {
+  return !lua_isnil(L, -1) && was_handed(L) && is_of(L, reason, where);
+}
+
+
+/* The error of the record on the top goes on in this coroutine. */
+static void set_thread (lua_State *L) {
+  lua_pushthread(L);
+  lua_rawseti(L, -2, RECORD_THREAD);
 }
 
 
@@ -311,13 +338,13 @@ static int is_handed (lua_State *L, int reason) {
    top; handed on by that hop, or (NULL) thrown. [-1, +0, m] */
 static void
 add_record (lua_State *L, int context, int reason, const char *hop) {
-  lua_createtable(L, 4, 0);
+  lua_createtable(L, RECORD_SIZE, 0);
   lua_insert(L, -2);
   lua_rawseti(L, -2, RECORD_TRACEBACK);
   lua_pushvalue(L, reason);
   lua_rawseti(L, -2, RECORD_REASON);
-  push_newest(L, context, reason);
-  if (is_handed(L, reason)) {
+  push_newest(L, context, reason, L);
+  if (is_handed(L, reason, L)) {
     lua_rawgeti(L, -1, RECORD_OLDER);
     lua_remove(L, -2);
   }
@@ -327,6 +354,7 @@ add_record (lua_State *L, int context, int reason, const char *hop) {
   else
     lua_pushboolean(L, 0);
   lua_rawseti(L, -2, RECORD_HANDED);
+  set_thread(L);
   lua_setiuservalue(L, context, CTX_TRACE);
   ((Context *)lua_touserdata(L, context))->traced = 1;
 }
@@ -348,8 +376,8 @@ push_handed (lua_State *L, int context, lua_State *from, int level) {
 
 int cp_trace_handler (lua_State *L) {
   lua_settop(L, 1); /* the reason */
-  push_newest(L, CONTEXT, 1);
-  if (is_handed(L, 1)) { /* unwinds now */
+  push_newest(L, CONTEXT, 1, L);
+  if (is_handed(L, 1, L)) { /* unwinds now */
     push_handed(L, CONTEXT, L, 1);
     lua_rawseti(L, -2, RECORD_TRACEBACK);
     lua_pushboolean(L, 0);
@@ -451,8 +479,10 @@ void cp_trace_hand_on_after (lua_State *L, int idx, int err) {
 
 void cp_trace_keep (lua_State *L, lua_State *from) {
   int reason = lua_gettop(L);
-  push_newest(L, CONTEXT, reason);
-  if (!is_handed(L, reason)) {
+  push_newest(L, CONTEXT, reason, from);
+  if (is_handed(L, reason, from))
+    set_thread(L);
+  else {
     lua_settop(L, reason);
     cp_trace_take(L, cp_context(L));
     if (lua_isnil(L, -1)) /* of an error that was not in its body */
@@ -485,11 +515,12 @@ void cp_trace_restore (lua_State *L, Context *ctx, int idx) {
 
 
 int cp_trace_text (lua_State *L) {
-  push_newest(L, 2, 3);
-  if (is_handed(L, 3))
-    push_handed(L, 2, lua_tothread(L, 1), 0);
+  lua_State *co = lua_tothread(L, 1);
+  push_newest(L, 2, 3, co);
+  if (is_handed(L, 3, co))
+    push_handed(L, 2, co, 0);
   else
-    cp_trace_push(L, 2, lua_tothread(L, 1), 0);
+    cp_trace_push(L, 2, co, 0);
   return 1;
 }
 
@@ -564,8 +595,8 @@ int cp_setOwn (lua_State *L) {
 
 /* (reason, level): the traceback, as a message handler at that level sees it. */
 static void push_seen (lua_State *L, int reason, int level) {
-  push_newest(L, CONTEXT, reason);
-  if (is_handed(L, reason))
+  push_newest(L, CONTEXT, reason, L);
+  if (is_handed(L, reason, L))
     push_handed(L, CONTEXT, L, level);
   else
     cp_trace_push(L, CONTEXT, L, level);

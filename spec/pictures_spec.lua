@@ -97,7 +97,8 @@ describe("the kept pictures", function()
   for _, name in ipairs {"benchmarks", "benchmarks-growth"} do
     it("have colours for the dark: " .. name, function()
       local file <close> = assert(io.open("docs/" .. name .. ".svg"))
-      assert.is_truthy(file:read "a":find("prefers-color-scheme: dark", 1, true))
+      local text = file:read "a"
+      assert.is_truthy(text:find("prefers-color-scheme: dark", 1, true))
     end)
   end
 end)

@@ -381,6 +381,44 @@ describe("the traceback of an error", function()
           error(reason, 0)
         end))
       ]]},
+      {"by an await whose reason is thrown again after another await",
+        "error boom:1 prog:1 [await] error prog:5", [[
+        local first = Promise.resolve():next(function() boom() end)
+        keep(spawn(function()
+          local ok, reason = pcall(await, first)
+          await(1)
+          error(reason, 0)
+        end))
+      ]]},
+      {"not by a call that throws the same text", "error boom:1 prog:1", [[
+        local function fail() await(1); boom() end
+        spawn(function()
+          for _ = 1, 3 do
+            pcall(await, spawn(fail))
+            await(1)
+          end
+          keep(spawn(boom, nil))
+        end)
+        keep(spawn(fail))
+      ]]},
+      {"not by what is thrown at once in a call", "error boom:1", [[
+        spawn(function()
+          for _ = 1, 3 do
+            pcall(await, spawn(boom))
+            await(1)
+          end
+          keep(spawn(boom))
+        end)
+      ]]},
+      {"by an object, in whatever call it is thrown again",
+        "error boom:1 prog:2 [await] error prog:5", [[
+        local reason = {}
+        local function fail() await(1); boom(reason) end
+        spawn(function()
+          local ok, caught = pcall(await, spawn(fail))
+          keep(spawn(function() error(caught) end))
+        end)
+      ]]},
       {"by Promise.wrap as the call", "error boom:1 prog:1 [await] prog:2", [[
         local first = Promise.resolve():next(function() boom() end)
         keep(spawn(Promise.wrap(function() await(first) end)))
