@@ -239,7 +239,7 @@ describe("timers", function()
     function()
       local seen = {}
       for _, jobs in ipairs {"Promise.drain()", ""} do
-        for litter = 0, 20 do
+        for litter = 0, 45 do
           for first = 1, 20 do
             local state <close> = alloc.open()
             assert(state:run(([[
