@@ -24,6 +24,9 @@
 **        v         v                                v              v
 **     SLOT_SOURCE  forgotten                     replaced       forgotten
 **
+** A reason that is an object is known by itself. Equal strings are the same reason
+** only in the coroutine that was handed the record, or threw it.
+**
 ** A thrown one is put aside where a to-be-closed variable awaits while it unwinds
 ** (cp_trace_save), and taken up again behind that (cp_trace_restore).
 */

@@ -1,6 +1,7 @@
 --- Promises on a controller of cqueues: what no other loop has.
 
 local Promise = require "cpromise"
+local child = require "spec.child"
 local helper = require "spec.helper"
 
 local has_cqueues, cqueues = pcall(require, "cqueues")
@@ -94,6 +95,36 @@ describe("on cqueues", function()
     Promise.run()
     assert.same({"failed"}, log)
   end)
+
+  it("the controller in which promises are used first is found", function()
+    assert.equal("slept\ndone\ttrue\n", child.run [[
+local cqueues = require "cqueues"
+local Promise = require "cpromise"
+local controller = cqueues.new()
+controller:wrap(function()
+  print(Promise.await(Promise.delay(0.01, "slept")))
+  Promise.await(Promise.resolve())
+  print("done", require "cpromise.loop.cqueues".queue == controller)
+end)
+assert(controller:loop())]])
+  end)
+
+  it("a thread is told the remedy, though cqueues was loaded later",
+    function()
+      if not helper.has_luv then return pending "there is no luv" end
+      local text = child.run [[
+local Promise = require "cpromise"
+require "luv"
+Promise.await(Promise.delay(0))
+local controller = require "cqueues".new()
+controller:wrap(function()
+  print(select(2, pcall(Promise.await, Promise.resolve())))
+end)
+assert(controller:loop())
+print "goes on"]]
+      assert.matches("can't await in a thread of cqueues", text, 1, true)
+      assert.matches("goes on\n$", text)
+    end)
 
   it("a thread of another controller can await", function()
     local other = cqueues.new()

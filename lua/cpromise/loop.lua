@@ -64,37 +64,9 @@ local known = {
 local chosen -- by the program
 local found -- by ourselves
 
--- How `await` waits in a coroutine that is no async call's: true if it has
--- waited. Coroutines of cqueues can't wait if another loop is used.
-local function suspend(current, promise)
-  if current.own and current.own() then
-    current.suspend(function(wake)
-      if core.is(promise) then promise:next(wake, wake)
-      else core.queueMicrotask(wake) end
-    end)
-    return true
-  end
-  local cqueues = package.loaded.cqueues
-  if cqueues and not current.own and select(2, cqueues.running()) then
-    error("can't await in a thread of cqueues while promises use another " ..
-      "loop: call Promise.setLoop(require \"cpromise.loop.cqueues\")", 0)
-  end
-  return false
-end
-
-local function set_scheduler(current)
-  if current and (current.own or package.loaded.cqueues) then
-    core.setScheduler(function(promise) return suspend(current, promise) end,
-      current.take)
-  else
-    core.setScheduler()
-  end
-end
-
 -- Delays and timeouts go by the clock of this loop.
 local function use(current)
   core.setClock(current)
-  set_scheduler(current)
   return current
 end
 
@@ -177,6 +149,33 @@ function loop.set(new)
   chosen, found = new, nil
   use(new)
   core.setWake(loop.wake)
+end
+
+-- How `await` waits in a coroutine that is no async call's: true if it has
+-- waited. Coroutines of cqueues can't wait if another loop is used. (The
+-- library may be loaded at any time, so this is asked for each.)
+local function suspend(promise)
+  local current = loop.get()
+  if current and current.own and current.own() then
+    current.suspend(function(wake)
+      if core.is(promise) then promise:next(wake, wake)
+      else core.queueMicrotask(wake) end
+    end)
+    return true
+  end
+  local cqueues = package.loaded.cqueues
+  if cqueues and not (current and current.own) and
+      select(2, cqueues.running()) then
+    error("can't await in a thread of cqueues while promises use another " ..
+      "loop: call Promise.setLoop(require \"cpromise.loop.cqueues\")", 0)
+  end
+  return false
+end
+
+-- Whether the loop takes what an async function has yielded.
+local function take(...)
+  local current = loop.get()
+  return current and current.take and current.take(...) or false
 end
 
 -- Whether a finalizer runs, as Lua 5.4.4 and later tell. It may be that of
@@ -294,6 +293,7 @@ for i, entry in ipairs(known) do libraries[i] = entry.library end
 core.setLibraries(package.loaded, libraries)
 core.setLoader(loop.load)
 core.setPump(loop.pump)
+core.setScheduler(suspend, take)
 core.setWake(loop.wake)
 
 core.modules.loop = loop

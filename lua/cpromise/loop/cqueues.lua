@@ -1,5 +1,6 @@
---- The loop of a controller of cqueues. Its field `queue` is the controller:
---- a program that has one of its own sets it before the loop is used.
+--- The loop of a controller of cqueues. Its field `queue` is the
+--- controller: that in which the loop was first used, or a new one where none
+--- was running. A program that has one of its own sets it before that.
 ---
 --- Both ways of waiting work in both kinds of coroutine: `await` in a thread
 --- of any controller, and calls of cqueues that wait (`cqueues.sleep`,
@@ -18,7 +19,7 @@ local new_timers = require "cpromise.loop.timers"
 if core.modules.cqueues then return core.modules.cqueues end -- see init.lua
 
 ---@class cpromise.CqueuesLoop: cpromise.Loop
-local loop = {queue = cqueues.new()}
+local loop = {queue = cqueues.running() or cqueues.new()}
 
 local poll = cqueues.poll
 local FOREVER <const> = 1e6 -- seconds; then it is looked at again

@@ -11,7 +11,8 @@ if core.modules.signals then return core.modules.signals end
 
 local signals = {}
 
--- Handles of those who listen, by the signal's name.
+-- Handles of those who listen, by the signal's name; luv holds them while
+-- they are open.
 local listening = {}
 
 -- One that could not be started is kept for the next: luv 1.44 crashes if the
@@ -39,7 +40,7 @@ function signals.listen(name, fn)
     unused = handle
     return nil, text
   end
-  listening[name] = listening[name] or {}
+  listening[name] = listening[name] or setmetatable({}, {__mode = "k"})
   listening[name][handle] = true
   return handle
 end
