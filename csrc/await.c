@@ -135,17 +135,21 @@ static void end_pump (lua_State *L, Promise *s) {
 
 
 int cp_close_pump (lua_State *L) {
+  const char *has_ended;
   luaL_checktype(L, 1, LUA_TUSERDATA);
+  has_ended = lua_touserdata(L, 1);
   lua_getiuservalue(L, 1, 1);
-  end_pump(L, cp_promise_test(L, cp_context(L), lua_gettop(L)));
+  if (!*has_ended)
+    end_pump(L, cp_promise_test(L, cp_context(L), lua_gettop(L)));
   return 0;
 }
 
 
-/* Let what ends the wait for what is at 1 be closed with the coroutine.
-   [-0, +1, m] */
+/* Let what ends the wait for what is at 1 be closed with the coroutine: a
+   userdata that knows whether that has ended. [-0, +1, m] */
 static void guard_pump (lua_State *L) {
-  lua_newuserdatauv(L, 0, 1);
+  char *has_ended = lua_newuserdatauv(L, 1, 1);
+  *has_ended = 0;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
   lua_getiuservalue(L, CONTEXT, CTX_PUMP_MT);
@@ -170,10 +174,11 @@ const char *cp_await_pump (lua_State *L, Promise *s) {
   lua_getiuservalue(L, CONTEXT, CTX_PUMP);
   lua_pushvalue(L, 1);
   status = lua_pcall(L, 1, 1, 0);
-  if (guard != 0)
-    lua_closeslot(L, guard);
-  else
-    end_pump(L, s);
+  end_pump(L, s);
+  if (guard != 0) {
+    *(char *)lua_touserdata(L, guard) = 1;
+    lua_closeslot(L, guard); /* which needs memory to be called */
+  }
   if (status != LUA_OK)
     lua_error(L);
   if (lua_isstring(L, -1))

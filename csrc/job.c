@@ -239,10 +239,6 @@ static lua_Integer drain (lua_State *L, Context *ctx, lua_Integer max) {
   if (ctx->debug)
     cp_debug_enter(L, 0);
   cp_trace_restore(L, ctx, AT_SAVED);
-  if (ctx->guarded) {
-    forget(L, ctx);
-    lua_closeslot(L, AT_GUARD);
-  }
   return n;
 }
 
@@ -300,7 +296,11 @@ static lua_Integer drain_once (lua_State *L, Context *ctx, lua_Integer max) {
   ctx->draining = 1;
   ctx->woken = 1;
   n = drain(L, ctx, max);
+  if (ctx->guarded)
+    forget(L, ctx);
   end_drain(L, ctx);
+  if (lua_gettop(L) >= AT_GUARD && lua_isuserdata(L, AT_GUARD))
+    lua_closeslot(L, AT_GUARD); /* last: it needs memory to be called */
   return n;
 }
 
