@@ -1,6 +1,6 @@
 --- What is to be closed when a drain ends on a coroutine is called for that,
---- which takes memory. Where that lacked, the drain never came to its end, and
---- no job ran any more; and a wait that ran the loop counted for ever.
+--- which takes memory. Where that lacked, the drain never came to its end,
+--- and no job ran any more; and a wait that ran the loop counted for ever.
 
 local alloc = require "support.alloc"
 
