@@ -299,7 +299,7 @@ static lua_Integer drain_once (lua_State *L, Context *ctx, lua_Integer max) {
   if (ctx->guarded)
     forget(L, ctx);
   end_drain(L, ctx);
-  if (lua_gettop(L) >= AT_GUARD && lua_isuserdata(L, AT_GUARD))
+  if (lua_isuserdata(L, AT_GUARD))
     lua_closeslot(L, AT_GUARD); /* last: it needs memory to be called */
   return n;
 }
