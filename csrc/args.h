@@ -34,9 +34,9 @@ static inline void cp_args_refuse_module (lua_State *L) {
 /* setModule(table) */
 int cp_setModule (lua_State *L);
 
-/* public(fn) -> a function that calls fn, one of the library's own in Lua: where a
-   program calls it last, as in 'return Promise.run(x)', its line would be lost
-   otherwise. */
+/* public(fn) -> a function that calls fn, one of the library's own in Lua:
+   where a program calls it last, as in 'return Promise.run(x)', its line
+   would be lost otherwise. */
 int cp_public (lua_State *L);
 
 /* What that is. */
@@ -64,7 +64,8 @@ int cp_args_is_tagged (lua_State *L, int idx, int ctxslot);
    "file:line: " or "". [-0, +1, m] */
 const char *cp_args_push_position (lua_State *L);
 
-/* Raise a message with the position of the Lua code that called. [-0, +0, v] */
+/* Raise a message with the position of the Lua code
+   that called. [-0, +0, v] */
 int cp_args_raise (lua_State *L, const char *message);
 
 /* (table with 'message' and 'reason') -> both, as text */
@@ -85,7 +86,8 @@ static inline void cp_args_check_callable (lua_State *L, int arg) {
 /* The object of that class at 'idx', or NULL. [-0, +0, -] */
 void *cp_args_test_object (lua_State *L, int idx, int class);
 
-/* Argument 'arg', an object of that class; raise if it is none. [-0, +0, v] */
+/* Argument 'arg', an object of that class; raise if
+   it is none. [-0, +0, v] */
 void *
 cp_args_check_object (lua_State *L, int arg, int class, const char *name);
 

@@ -15,9 +15,9 @@
 #include "watch.h"
 
 /* So many async calls may start inside one another at once. Each takes two C
-   levels of the 200 that Lua allows, and leaves four to what its body calls in
-   between, pcall or a metamethod. The next one starts from the queue: recursion
-   is limited by memory alone. */
+   levels of the 200 that Lua allows, and leaves four to what its body calls
+   in between, pcall or a metamethod. The next one starts from the queue:
+   recursion is limited by memory alone. */
 #define MAX_DEPTH 30
 
 
@@ -55,10 +55,10 @@ static Slice refuse (lua_State *L, Promise *p, int idx, int ctxslot) {
 }
 
 
-/* The call p, at 'idx', was asked to end before it came to this 'await', where
-   it waits now for the pending promise at 'source', as the object on the top:
-   the request goes up from there. Where there is no room for that it raises in
-   its turn. [-1, +0, -] */
+/* The call p, at 'idx', was asked to end before it came to this 'await',
+   where it waits now for the pending promise at 'source', as the object on
+   the top: the request goes up from there. Where there is no room for that it
+   raises in its turn. [-1, +0, -] */
 static void
 ask_now (lua_State *L, Promise *p, int idx, lua_State *co, int source) {
   int place = lua_gettop(L);
@@ -78,8 +78,8 @@ ask_now (lua_State *L, Promise *p, int idx, lua_State *co, int source) {
 
 
 /* The call p, at 'idx', awaits the promise on the top, which was pending; so
-   it is the source of the call from now on. In a crowd, making a seat may have
-   run finalizers. */
+   it is the source of the call from now on. In a crowd, making a seat may
+   have run finalizers. */
 static Slice wait_for (lua_State *L, Promise *p, int idx, lua_State *co) {
   Context *ctx = cp_context(L);
   int awaited = lua_gettop(L);
@@ -142,7 +142,8 @@ static int resume_later (lua_State *L) {
 }
 
 
-/* (promise, thread, context, take, values...) -> whether the loop takes them */
+/* (promise, thread, context, take, values...) ->
+   whether the loop takes them */
 static int call_take (lua_State *L) {
   enum { PROMISE = 1, THE_THREAD, THE_CONTEXT, TAKE };
   lua_pushvalue(L, THE_CONTEXT);
@@ -155,8 +156,8 @@ static int call_take (lua_State *L) {
 }
 
 
-/* Offer the n values on the top of the coroutine to the loop. Returns whether it
-   takes them; pushes an error that it has raised. [-0, +(0|1), -] */
+/* Offer the n values on the top of the coroutine to the loop. Returns whether
+   it takes them; pushes an error that it has raised. [-0, +(0|1), -] */
 static int is_taken (lua_State *L, int idx, lua_State *co, int n) {
   int top = lua_gettop(L);
   if (!lua_checkstack(L, n + LUA_MINSTACK))
@@ -226,9 +227,9 @@ static Slice has_yielded (lua_State *L, Promise *p, int idx, lua_State *co) {
 
 
 /* The call p, at 'idx', has been asked to end, at some time, and its body has
-   returned n values, which are on the top. Values stand; a promise is asked in
-   place of the body if that was not told. Otherwise the carrier stays with the
-   call. */
+   returned n values, which are on the top. Values stand; a promise is asked
+   in place of the body if that was not told. Otherwise the carrier stays with
+   the call. */
 static Outcome resolve_asked_call (lua_State *L, Promise *p, int idx, int n) {
   int first = lua_gettop(L) - n + 1;
   int is_object =
@@ -294,9 +295,9 @@ tell_end (lua_State *L, Promise *p, int idx, lua_State *co, Slice slice) {
 }
 
 
-/* Resume the coroutine of a call with n values. The context knows that it runs;
-   not any more when code of the user's runs that looks at what has come of it:
-   that may close the coroutine L, and never return. */
+/* Resume the coroutine of a call with n values. The context knows that it
+   runs; not any more when code of the user's runs that looks at what has come
+   of it: that may close the coroutine L, and never return. */
 static Slice drive (lua_State *L, Drive *running, int n) {
   Context *ctx = cp_context(L);
   Promise *p = running->call;
@@ -328,8 +329,8 @@ static Slice drive (lua_State *L, Drive *running, int n) {
 }
 
 
-/* Whether what has been awaited, at 'idx', is to reach a call that was asked to
-   end: a failure, or what 'select' had chosen, which would be lost. */
+/* Whether what has been awaited, at 'idx', is to reach a call that was asked
+   to end: a failure, or what 'select' had chosen, which would be lost. */
 static int is_kept (lua_State *L, int idx) {
   const Promise *s = cp_promise_test(L, cp_context(L), idx);
   if (s == NULL)
@@ -340,9 +341,9 @@ static int is_kept (lua_State *L, int idx) {
 }
 
 
-/* The call goes on. If it was asked to end, its 'await' mostly finds the carrier
-   in place of what it awaited, and raises: so the request is delivered. If not,
-   the next one will. */
+/* The call goes on. If it was asked to end, its 'await' mostly finds the
+   carrier in place of what it awaited, and raises: so the request is
+   delivered. If not, the next one will. */
 static void deliver (lua_State *L, Promise *node, lua_State *co) {
   cp_wait_push_awaited(L, co);
   if (!is_kept(L, lua_gettop(L))) {
@@ -393,8 +394,9 @@ static Outcome end_closed (lua_State *L, Promise *node) {
 }
 
 
-/* The job of a call whose nesting was too deep to start it at once, or that was
-   paused, or is given values for those that it has yielded to the loop. */
+/* The job of a call whose nesting was too deep to start it at once, or that
+   was paused, or is given values for those that it has yielded to the
+   loop. */
 Outcome cp_run_start (lua_State *L, Promise *node, const Promise *source) {
   lua_State *co;
   (void)source;
@@ -576,7 +578,8 @@ int cp_cancelled (lua_State *L) {
 ** =================================================================
 */
 
-/* Report the error on the top of a coroutine that we resumed, and close it. */
+/* Report the error on the top of a coroutine that we
+   resumed, and close it. */
 static void report_error (lua_State *L, lua_State *co) {
   int reason = lua_gettop(L) + 1;
   lua_xmove(co, L, 1);
@@ -593,8 +596,8 @@ static void report_error (lua_State *L, lua_State *co) {
 }
 
 
-/* The job of a coroutine of the user's own whose promise has settled, or that was
-   paused after that. */
+/* The job of a coroutine of the user's own whose promise has settled, or that
+   was paused after that. */
 Outcome cp_run_resume (lua_State *L, Promise *node, const Promise *source) {
   Context *ctx = cp_context(L);
   lua_State *co;

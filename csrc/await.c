@@ -270,8 +270,8 @@ static int suspended (lua_State *L, int status, lua_KContext k) {
 }
 
 
-/* In a coroutine that is no async call's: it may be one of the loop's own, which
-   nobody else may resume. */
+/* In a coroutine that is no async call's: it may be one of the loop's own,
+   which nobody else may resume. */
 static int suspend (lua_State *L, Context *ctx, int k) {
   Promise *s = as_source(L, ctx);
   lua_settop(L, 1);

@@ -27,7 +27,8 @@ static inline int place_of (const Walk *w, int what) {
 #define PROMISE(w) place_of(w, WALK_PROMISE)
 
 
-/* Note in a flag that p was asked; returns whether it is for the first time. */
+/* Note in a flag that p was asked; returns whether it
+   is for the first time. */
 static int mark (Walk *w, Promise *p) {
   if (p->flags & FLAG_CANCELLED)
     return 0;
@@ -43,9 +44,9 @@ static void give_carrier (const Walk *w, int slot) {
 }
 
 
-/* The derived p leaves: it is rejected, and stays where it stands, in a ring or
-   in the queue. Its reactions become those of the carrier, which has settled
-   alike. A cancellation needs nobody to handle it. */
+/* The derived p leaves: it is rejected, and stays where it stands, in a ring
+   or in the queue. Its reactions become those of the carrier, which has
+   settled alike. A cancellation needs nobody to handle it. */
 void cp_cancel_in_place (Walk *w, Promise *p) {
   cp_promise_copy(w->L, p, PROMISE(w), place_of(w, w->own));
   p->flags |= FLAG_HANDLED;
@@ -64,16 +65,16 @@ static int waits_alone (const Walk *w, const Promise *p, Promise *source) {
 }
 
 
-/* Let the source, on the top, take the place of what stands there for p, so that
-   it is asked next. [-2, +1, -] */
+/* Let the source, on the top, take the place of what stands there for p, so
+   that it is asked next. [-2, +1, -] */
 static int ask_source (const Walk *w) {
   lua_remove(w->L, -2);
   return 1;
 }
 
 
-/* One has left the source at 'idx', to which others look, as a rule; but not if
-   it was shielded, or was the last of a circle. */
+/* One has left the source at 'idx', to which others look, as a rule; but not
+   if it was shielded, or was the last of a circle. */
 static void has_left (lua_State *L, Promise *source, int idx) {
   if (source->held == 0 && !cp_wait_others(L, source, idx, 0))
     source->flags &= (unsigned short)~FLAG_HANDLED;
@@ -125,7 +126,8 @@ static void run_hooks_later (const Walk *w) {
 
 
 /* One that is marked is on that list, or its hooks run. One that was resolved
-   has no hooks: it waits for a thenable, or a getter of the program's runs. */
+   has no hooks: it waits for a thenable, or a getter of the program's
+   runs. */
 int cp_ask_plain (Walk *w, Promise *p) {
   if (!mark(w, p)) {
     w->is_circle |= p->flags & FLAG_DIVERTED;
@@ -484,7 +486,8 @@ int cp_ask_aggregate (Walk *w, Promise *p) {
 }
 
 
-/* Take the promise of the next element to WALK_PROMISE; returns it, or NULL. */
+/* Take the promise of the next element to
+   WALK_PROMISE; returns it, or NULL. */
 static Promise *next_element (const Walk *w) {
   lua_State *L = w->L;
   int first = place_of(w, WALK_FIRST);
@@ -540,15 +543,17 @@ static void call_hook (const Walk *w, lua_Integer i) {
 
 
 /*
-** A hook may close the coroutine that it runs on, and then nothing here goes on.
-** So there the walk has a guard, to be closed, which keeps what is still to run:
-** as user values the first promise and the carrier, in its block the number of
-** the hook.  The main thread can't be closed; nor can others before Lua 5.5.
+** A hook may close the coroutine that it runs on, and then nothing here goes
+** on. So there the walk has a guard, to be closed, which keeps what is still
+** to run: as user values the first promise and the carrier, in its block the
+** number of the hook.  The main thread can't be closed; nor can others before
+** Lua 5.5.
 */
 #define GUARD(w) place_of(w, WALK_WORK)
 
 
-/* Keep, for the case that the next hook doesn't return, what comes behind it. */
+/* Keep, for the case that the next hook doesn't return,
+   what comes behind it. */
 static void keep_hooks (const Walk *w) {
   if (w->is_guarded) {
     lua_Integer *hook = lua_touserdata(w->L, GUARD(w));
@@ -568,7 +573,8 @@ static int make_guard (lua_State *L) {
 }
 
 
-/* Push the guard, unless the walk needs none, or memory lacks. [-0, +(0|1), -] */
+/* Push the guard, unless the walk needs none, or memory
+   lacks. [-0, +(0|1), -] */
 static void guard_hooks (Walk *w) {
   lua_State *L = w->L;
   if (!CP_MAY_CLOSE_ITSELF || L == w->ctx->main)
@@ -656,7 +662,8 @@ void cp_cancel_need_room (lua_State *L) {
 }
 
 
-/* Begin a walk with the carriers at 'own' and 'carrier'. [-0, +WALK_WORK, -] */
+/* Begin a walk with the carriers at 'own' and
+   'carrier'. [-0, +WALK_WORK, -] */
 static void begin (Walk *w, lua_State *L, int own, int carrier) {
   w->L = L;
   w->ctx = cp_context(L);
@@ -858,8 +865,8 @@ static void push_cancellation (lua_State *L, int idx) {
 }
 
 
-/* End a function: let the request go up from the promise p, argument 1. Making
-   the carriers may have run finalizers. */
+/* End a function: let the request go up from the promise p, argument 1.
+   Making the carriers may have run finalizers. */
 static int run_cancel (lua_State *L, Promise *p) {
   Walk w;
   int told = 0;

@@ -5,8 +5,8 @@
 ** The request goes up at once, in one *walk*: from the promise that 'cancel'
 ** was called on to what it alone waits for, and on, to those that wait for
 ** nothing pending. The outcome comes down by the ordinary jobs. So what lies
-** between is only marked (FLAG_CANCELLED): it stays pending until what it waits
-** for has settled, and rejects then.
+** between is only marked (FLAG_CANCELLED): it stays pending until what it
+** waits for has settled, and rejects then.
 **
 **   is asked             and does
 **   ------------------   -------------------------------------------------
@@ -14,26 +14,29 @@
 **   followed a thenable  rejects: nobody can ask a thenable
 **   next, catch, follow  is marked; its handler never runs
 **   finally              is marked; its handler runs in its turn
-**   an async call        its 'await' raises, this one or the next one: then the
-**                        request is delivered, and the mark is taken off
-**   an aggregate         is marked; rejects when its elements have had their turn
+**   an async call        its 'await' raises, this one or the next one:
+**                        then the request is delivered, and the mark is
+**                        taken off
+**   an aggregate         is marked; rejects when its elements have had their
+**                        turn
 **
-** One that does not wait alone, or that shields, *leaves*: it ends as if what it
-** waited for had been rejected. A walk that comes back to where it began (a
-** cycle) makes the last one leave.
+** One that does not wait alone, or that shields, *leaves*: it ends as if what
+** it waited for had been rejected. A walk that comes back to where it began
+** (a cycle) makes the last one leave.
 **
-** The reason stands in a *carrier*, a rejected promise that is made before the
-** walk. What is marked keeps the carrier: where its handler stood, an aggregate
-** and a call in SOURCE. A 'finally' has no room for it. It needs it only if what
-** it waits for fulfils though it was asked, and only a call does that, and a
-** 'select' that has chosen: so these keep the carrier when they fulfil
-** (FLAG_CARRIER), and so does what follows for a call.
+** The reason stands in a *carrier*, a rejected promise that is made before
+** the walk. What is marked keeps the carrier: where its handler stood, an
+** aggregate and a call in SOURCE. A 'finally' has no room for it. It needs it
+** only if what it waits for fulfils though it was asked, and only a call does
+** that, and a 'select' that has chosen: so these keep the carrier when they
+** fulfil (FLAG_CARRIER), and so does what follows for a call.
 **
 ** During the walk no code of the program's runs and nothing is allocated, and
-** there is no recursion. Each promise that is asked is waited for by one alone,
-** the one through which the walk came, so no promise is asked twice; elements
-** that are still to be asked are linked through their own nodes, each the only
-** one in its ring; promises whose hooks are to run, through their LINK.
+** there is no recursion. Each promise that is asked is waited for by one
+** alone, the one through which the walk came, so no promise is asked twice;
+** elements that are still to be asked are linked through their own nodes,
+** each the only one in its ring; promises whose hooks are to run, through
+** their LINK.
 */
 
 #ifndef CP_CANCEL_H
@@ -81,14 +84,14 @@ int cp_close (lua_State *L);
 /* expire(p, reason): cancel p, a timeout, which gets the reason as it is. */
 int cp_expire (lua_State *L);
 
-/* interrupt(call, cancellation): cancel the call that runs or waits, on behalf
-   of a scope in its own body -> the carrier it had before, or nil; whether that
-   is news to it */
+/* interrupt(call, cancellation): cancel the call that runs or waits, on
+   behalf of a scope in its own body -> the carrier it had before, or nil;
+   whether that is news to it */
 int cp_interrupt (lua_State *L);
 
-/* withdraw(call, cancellation, carrier, undelivered): the running call is under
-   that request no more, and has the carrier back that it had before: of a
-   request from a scope around that, if it is undelivered. */
+/* withdraw(call, cancellation, carrier, undelivered): the running call is
+   under that request no more, and has the carrier back that it had before: of
+   a request from a scope around that, if it is undelivered. */
 int cp_withdraw (lua_State *L);
 
 /* cancellation(reason) -> what 'cancel' would reject with */
@@ -110,8 +113,8 @@ int cp_on_cancel_function (lua_State *L);
    [-1, +1, m] */
 void cp_cancel_push_carrier (lua_State *L);
 
-/* Whether there is room on the stack for a walk: to be asked before any of the
-   following, before any change. [-0, +0, -] */
+/* Whether there is room on the stack for a walk: to be asked before any of
+   the following, before any change. [-0, +0, -] */
 int cp_cancel_has_room (lua_State *L);
 
 /* Raise if there is none. [-0, +0, v] */
@@ -121,9 +124,9 @@ void cp_cancel_need_room (lua_State *L);
    'idx', on. It may run hooks. [-0, +0, -] */
 void cp_cancel_from (lua_State *L, Promise *p, int idx, int carrier);
 
-/* The same from the child of a group at 'idx', if it is pending; returns whether
-   it told anybody anything. A child that waits, by whatever way, for what waits
-   for its group would never end: it leaves that. [-0, +0, -] */
+/* The same from the child of a group at 'idx', if it is pending; returns
+   whether it told anybody anything. A child that waits, by whatever way, for
+   what waits for its group would never end: it leaves that. [-0, +0, -] */
 int cp_cancel_child (lua_State *L, int idx, int carrier);
 
 /* The same from the elements of the pending aggregate p on. [-0, +0, -] */

@@ -15,8 +15,8 @@
 #include "wait.h"
 #include "watch.h"
 
-/* A loop that has lost its timer, because all its handles were closed, say, is
-   that many seconds late before it gets another. */
+/* A loop that has lost its timer, because all its handles were closed, say,
+   is that many seconds late before it gets another. */
 #define LOST 1.0
 
 
@@ -76,7 +76,8 @@ static void disarm (lua_State *L, Context *ctx) {
 }
 
 
-/* Push a number; whole ones as integers, as a program would have given them. */
+/* Push a number; whole ones as integers, as a program
+   would have given them. */
 static void push_seconds (lua_State *L, double seconds) {
   lua_Integer whole;
   int is_whole;
@@ -89,7 +90,8 @@ static void push_seconds (lua_State *L, double seconds) {
 }
 
 
-/* Arm the timer of the loop for that time, the old one in vain. [-0, +0, e] */
+/* Arm the timer of the loop for that time, the old
+   one in vain. [-0, +0, e] */
 static void
 arm (lua_State *L, Context *ctx, double due, double time, int armed) {
   int handle = lua_gettop(L) + 1;
@@ -106,7 +108,8 @@ arm (lua_State *L, Context *ctx, double due, double time, int armed) {
 }
 
 
-/* How it must be armed for one more (a delay or not), or for those that wait. */
+/* How it must be armed for one more (a delay or not),
+   or for those that wait. */
 static int wanted (const Context *ctx, int is_delay) {
   return is_delay || ctx->delays > 0 || ctx->main_waits > 0
            ? ARMED
@@ -119,9 +122,9 @@ static int is_armed (const Context *ctx, double due, int is_delay) {
 }
 
 
-/* Arm the timer of the loop for the first that is due, which is not later than
-   'due'. The loop's code, or a finalizer, may start an earlier one meanwhile.
-   [-0, +0, e] */
+/* Arm the timer of the loop for the first that is due, which is not later
+   than 'due'. The loop's code, or a finalizer, may start an earlier one
+   meanwhile. [-0, +0, e] */
 static void arm_first (
   lua_State *L, Context *ctx, double due, double time, int is_delay) {
   double first;
@@ -134,8 +137,8 @@ static void arm_first (
 }
 
 
-/* See that the timer of the loop fires when the first is due, which is not later
-   than 'due', and keeps the loop alive if need be. [-0, +0, e] */
+/* See that the timer of the loop fires when the first is due, which is not
+   later than 'due', and keeps the loop alive if need be. [-0, +0, e] */
 static void
 arm_for (lua_State *L, Context *ctx, double due, double time, int is_delay) {
   if (!is_armed(ctx, due, is_delay) || time >= ctx->armed_for + LOST)
@@ -228,8 +231,8 @@ static void expire_without_memory (lua_State *L, Promise *p, int idx) {
 }
 
 
-/* The time of the timeout is up whose node is on the top. One whose source has
-   settled takes its turn. [-0, +0, -] */
+/* The time of the timeout is up whose node is on the top. One whose source
+   has settled takes its turn. [-0, +0, -] */
 static void end_timeout (lua_State *L, double seconds) {
   int node = lua_gettop(L);
   int limit = node + 1;
@@ -252,16 +255,16 @@ static void end_timeout (lua_State *L, double seconds) {
 
 /* The loop's timer has fired; it may be early. Those that fall due meanwhile
    have to wait till the loop has turned. */
-/* So much less than due may be, since the clock, or ours, knows no finer steps:
-   a loop that came a step too early would come so again. */
+/* So much less than due may be, since the clock, or ours, knows no finer
+   steps: a loop that came a step too early would come so again. */
 static double step_of (const Context *ctx, double time) {
   return (fabs(time) + fabs(time - ctx->offset)) * DBL_EPSILON;
 }
 
 
 /* The loop may be late, and others' timers were due before our timeouts: what
-   these settle wins. So a timeout that is due after what the timer was armed for
-   waits for the next turn of the loop; but for one only. */
+   these settle wins. So a timeout that is due after what the timer was armed
+   for waits for the next turn of the loop; but for one only. */
 int cp_clock_fire (lua_State *L) {
   Context *ctx = cp_context(L);
   double time, limit, seconds;
@@ -408,7 +411,8 @@ int cp_timeout_tostring (lua_State *L) {
 }
 
 
-/* The time on the clock that is given up, which may have failed. [-0, +0, -] */
+/* The time on the clock that is given up, which may
+   have failed. [-0, +0, -] */
 static double last_time (lua_State *L, const Context *ctx) {
   double time = ctx->latest;
   if (ctx->timers == 0 || !has_clock(L))

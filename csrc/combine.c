@@ -3,10 +3,10 @@
 ** See combine.h.
 **
 ** An aggregate is a promise; each of its elements is a node that reacts to
-** the element's promise. The table of results is made with all its keys: while
-** an element is pending its entry holds the node. So storing a result never
-** allocates, and cancelling finds what the aggregate waits for; for that alone
-** 'race' has such a table.
+** the element's promise. The table of results is made with all its keys:
+** while an element is pending its entry holds the node. So storing a result
+** never allocates, and cancelling finds what the aggregate waits for; for
+** that alone 'race' has such a table.
 */
 
 #include "combine.h"
@@ -82,8 +82,8 @@ static void complete (lua_State *L, Promise *aggregate, int idx) {
 }
 
 
-/* One element less is missing. One that has given the aggregate its outcome is
-   not counted down, so the last one finds it open. [-0, +0, -] */
+/* One element less is missing. One that has given the aggregate its outcome
+   is not counted down, so the last one finds it open. [-0, +0, -] */
 static void count_down (lua_State *L, Promise *aggregate, int idx) {
   if (--aggregate->n > 0)
     return;
@@ -188,8 +188,8 @@ static void report_failure (lua_State *L) {
 }
 
 
-/* Whether the failure of this element is that of the promise at 'outcome': the
-   same promise, or the same object. */
+/* Whether the failure of this element is that of the promise at 'outcome':
+   the same promise, or the same object. */
 static int is_same_failure (lua_State *L, int outcome) {
   int same = lua_rawequal(L, outcome, AT_SOURCE);
   if (!same && cp_cancel_is_failure(L, outcome)) {
@@ -241,8 +241,8 @@ static int make_choice (lua_State *L) {
 }
 
 
-/* Push the promise whose outcome 'select' takes from this element, or why there
-   is none. */
+/* Push the promise whose outcome 'select' takes from this element,
+   or why there is none. */
 static int push_choice (lua_State *L, const Promise *node) {
   const Promise *source = cp_node_at(L, AT_SOURCE);
   int plain = node->flags & FLAG_PLAIN;
@@ -265,9 +265,9 @@ static int push_choice (lua_State *L, const Promise *node) {
 }
 
 
-/* 'select' takes the outcome of this element when the others have ended, which
-   are asked to now. Making that may run finalizers, but until the element is
-   counted down nothing settles the aggregate. */
+/* 'select' takes the outcome of this element when the others have ended,
+   which are asked to now. Making that may run finalizers, but until the
+   element is counted down nothing settles the aggregate. */
 static void choose (lua_State *L, const Promise *node, Promise *aggregate) {
   int choice = lua_gettop(L) + 1;
   int is_known = push_choice(L, node);
@@ -577,8 +577,8 @@ static int take_keyed (lua_State *L) {
 ** =================================================================
 */
 
-/* Whether the table that is argument 1 has keys, but none that is a number, no
-   'n', and no metamethods that could give it elements. */
+/* Whether the table that is argument 1 has keys, but none that is a number,
+   no 'n', and no metamethods that could give it elements. */
 static int has_keys_only (lua_State *L) {
   int keys = 0;
   lua_settop(L, 1);
@@ -724,8 +724,8 @@ int cp_isAggregate (lua_State *L) {
 }
 
 
-/* So many errors are shown, of aggregates inside one another so deep: else the
-   text could double at each level. */
+/* So many errors are shown, of aggregates inside one another so deep: else
+   the text could double at each level. */
 #define SHOWN_ERRORS 100
 #define SHOWN_DEPTH 4
 

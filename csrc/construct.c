@@ -206,7 +206,8 @@ int cp_tostring (lua_State *L) {
 }
 
 
-/* Not even a method: mostly a forgotten 'await', or a function of the module. */
+/* Not even a method: mostly a forgotten 'await', or a
+   function of the module. */
 int cp_no_field (lua_State *L) {
   const char *field = luaL_tolstring(L, 2, NULL);
   if (cp_args_has_function(L, field))

@@ -12,8 +12,8 @@
 **   core.h  node  queue  promise  timers | args  trace  debug  watch  host
 **   wait  cancel  resolve  reaction  combine  construct  await  async
 **   generator  group  line  see  job  clock  module.c
-** Nothing left of the bar runs user code, but for finalizers where it makes an
-** object ('m').  What args, trace and debug offer to other files doesn't
+** Nothing left of the bar runs user code, but for finalizers where it makes
+** an object ('m').  What args, trace and debug offer to other files doesn't
 ** either; but 'public', 'addTraceback' and '__tostring' there do, which Lua
 ** calls.  Everything else may run anything.
 */
@@ -96,22 +96,24 @@ enum {
 
 
 /*
-** What a coroutine that waits and whoever resumes it tell each other where one
-** yields and the other resumes.  No field outlives the step for which it is set:
+** What a coroutine that waits and whoever resumes it tell each other where
+** one yields and the other resumes.  No field outlives the step for which it
+** is set:
 **
-**              set by                   read by             cleared by
-**   waiting,   cp_await_wait, before    who has resumed it: who has resumed it,
-**   awaited    it yields                drive, or           who now knows
-**                                       resume_generator
-**   paused     pause_generator, before  cp_async_is_paused, who resumes next,
-**              it yields                of its consumer     whichever coroutine
-**   resumed    who resumes: jobs of     'go_on' in the      go_on; and who has
-**              async.c, generators      coroutine           resumed, afterwards
-**   refused    generator.c, with why    go_on               the same
-**   cancelled  deliver, of a call;      go_on               the same
+**              set by                  read by              cleared by
+**   waiting,   cp_await_wait, before   who has resumed it:  the same, who now
+**   awaited    it yields               drive, or            knows
+**                                      resume_generator
+**   paused     pause_generator,        cp_async_is_paused,  who resumes next,
+**              before it yields        of its consumer      any coroutine
+**   resumed    who resumes: jobs of    'go_on' in the       go_on; and later
+**              async.c, generators     coroutine            who has resumed
+**   refused    generator.c, with why   go_on                the same
+**   cancelled  deliver, of a call;     go_on                the same
 **              interrupt_generator
 **
-** 'awaited' is read only together with 'waiting', and is not cleared by itself.
+** 'awaited' is read only together with 'waiting', and is
+** not cleared by itself.
 */
 typedef struct Handover {
   lua_State *waiting; /* coroutine that yields because it waits, */
@@ -197,7 +199,7 @@ enum {
   CTX_PUMP_MT, /* metatable of what is to be closed where one pumps there, */
   CTX_HOOKS_MT, /* and where cancel hooks run; or nil: cancel.c */
   CTX_WAKE, /* the loop's hook, or nil */
-  CTX_LOADED, /* package.loaded, where a library that has a loop may appear, */
+  CTX_LOADED, /* package.loaded, where libraries that have a loop appear, */
   CTX_LIBRARIES, /* and the list of their names; or nil */
   CTX_ON_UNHANDLED, /* the user's hook for rejections, or nil */
   CTX_ON_HANDLED, /* and that for those which are handled after all */
@@ -255,8 +257,9 @@ static inline Context *cp_context (lua_State *L) {
 
 /*
 ** Code of the user's is called inside a function of the library, and has
-** returned.  A coroutine that such code closes never returns, so only the main
-** thread is counted, which can't be closed: see cp_inside for the others.
+** returned.  A coroutine that such code closes never returns, so only the
+** main thread is counted, which can't be closed: see cp_inside for the
+** others.
 */
 static inline void cp_enter (const lua_State *L, Context *ctx) {
   ctx->busy += L == ctx->main;

@@ -1,7 +1,6 @@
 /*
-** debug.c
-** See debug.h.  Nothing here raises: in the debug mode, too, a program does what
-** it does without.
+** debug.c See debug.h.  Nothing here raises: in the debug mode, too, a
+** program does what it does without.
 */
 
 #include "debug.h"
@@ -16,8 +15,8 @@
 ** =================================================================
 */
 
-/* Push the origin of the promise at 'idx', or nil. 'context' is where the context
-   is. [-0, +1, -] */
+/* Push the origin of the promise at 'idx', or nil. 'context' is where the
+   context is. [-0, +1, -] */
 static void push_origin (lua_State *L, int context, int idx) {
   if (lua_getiuservalue(L, context, CTX_ORIGINS) == LUA_TNIL)
     return;
@@ -224,7 +223,8 @@ static int look_at_lost (lua_State *L) {
 }
 
 
-/* Whether the function is of the library's own Lua files. The context is at 1. */
+/* Whether the function is of the library's own Lua
+   files. The context is at 1. */
 static int is_own (lua_State *L, const lua_Debug *ar) {
   const char *own;
   lua_getiuservalue(L, 1, CTX_OWN);

@@ -27,9 +27,9 @@ static void set_waiting (lua_State *L, int waiting) {
 }
 
 
-/* The request to end that is at 1, a rejected promise, is for whoever waits for
-   the generator: the 'await' in that raises it, 'pawait' too; unless somebody has
-   closed it meanwhile. */
+/* The request to end that is at 1, a rejected promise, is for whoever waits
+   for the generator: the 'await' in that raises it, 'pawait' too; unless
+   somebody has closed it meanwhile. */
 static void interrupt_generator (lua_State *L, lua_State *co) {
   if (cp_wait_is_over(co))
     return;
@@ -111,8 +111,8 @@ static int wait_for_generator (lua_State *L, Context *ctx, lua_State *co) {
 }
 
 
-/* A hook has made the generator yield: then its consumer yields, too, who goes on
-   in unpause; or, where that can't yield, it goes on at once. */
+/* A hook has made the generator yield: then its consumer yields, too, who
+   goes on in unpause; or, where that can't yield, it goes on at once. */
 static void pause_generator (lua_State *L, Context *ctx) {
   lua_settop(L, 0);
   if (!lua_isyieldable(L))

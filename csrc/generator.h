@@ -2,9 +2,10 @@
 ** generator.h
 ** Generators that await.
 **
-** A generator of Promise.wrap is a coroutine that yields values to the call of
-** its function, by its consumer. Its 'await' yields, too; then that call waits in
-** its place, by the same means as 'await', and resumes it when that is over.
+** A generator of Promise.wrap is a coroutine that yields values to the call
+** of its function, by its consumer. Its 'await' yields, too; then that call
+** waits in its place, by the same means as 'await', and resumes it when that
+** is over.
 */
 
 #ifndef CP_GENERATOR_H
@@ -12,8 +13,8 @@
 
 #include "promise.h"
 
-/* wrap(fn): coroutine.wrap for generators that await -> the function, and for a
-   generic 'for': nil, nil, what closes the generator */
+/* wrap(fn): coroutine.wrap for generators that await -> the function, and for
+   a generic 'for': nil, nil, what closes the generator */
 int cp_wrap (lua_State *L);
 
 /* That function. */

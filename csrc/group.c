@@ -26,7 +26,8 @@ enum {
   GROUP_SLOTS = GROUP_SHORT
 };
 
-/* The list is made shorter when so many places, and half of them, are empty. */
+/* The list is made shorter when so many places, and
+   half of them, are empty. */
 #define EMPTY_PLACES 16
 
 
@@ -84,8 +85,8 @@ static lua_Integer add_place (lua_State *L, Group *group) {
 }
 
 
-/* The place is taken first, and the node stands there without a promise while the
-   call starts. */
+/* The place is taken first, and the node stands there without a promise
+   while the call starts. */
 int cp_spawnChild (lua_State *L) {
   enum { GROUP = 1, NODE, FUNCTION };
   Context *ctx = cp_context(L);

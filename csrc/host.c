@@ -64,8 +64,9 @@ static void print_report (lua_State *L, int reason, Head head) {
 }
 
 
-/* Call the hook on the top for what stands at 'reason' and above. If that fails,
-   it is reported in the place of the hook, and why it failed. [-1, +0, -] */
+/* Call the hook on the top for what stands at 'reason' and above. If that
+   fails, it is reported in the place of the hook, and why it failed.
+   [-1, +0, -] */
 static void call_hook (lua_State *L, int reason, int promise, Head head) {
   Context *ctx = cp_context(L);
   int hook = lua_gettop(L);
@@ -112,8 +113,8 @@ void cp_host_report (lua_State *L, int promise) {
 
 
 /* So many rejections that its own code has made are told to the hook at once.
-   Those after them are printed, or a hook that always leaves one would be told
-   for ever. */
+   Those after them are printed, or a hook that always leaves one would be
+   told for ever. */
 #define OWN_REJECTIONS 100
 
 

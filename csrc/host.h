@@ -62,22 +62,22 @@ int cp_report (lua_State *L);
    whether a drain will follow. */
 int cp_setWake (lua_State *L);
 
-/* setLibraries(loaded, names): where a library of such a name appears, the hook is
-   asked again, after it has found no loop. */
+/* setLibraries(loaded, names): where a library of such a name appears, the
+   hook is asked again, after it has found no loop. */
 int cp_setLibraries (lua_State *L);
 
 /* onUnhandledRejection(hook): returns the previous one. */
 int cp_onUnhandledRejection (lua_State *L);
 
-/* onRejectionHandled(hook): the same for what was reported, and is handled after
-   all. */
+/* onRejectionHandled(hook): the same for what was reported, and
+   is handled after all. */
 int cp_onRejectionHandled (lua_State *L);
 
 /* p:ignore() -> p, whose rejection is reported to nobody */
 int cp_ignore (lua_State *L);
 
-/* setShow(function): makes the text of a report of a reason and a traceback, or
-   nil. */
+/* setShow(function): makes the text of a report of a reason
+   and a traceback, or nil. */
 int cp_setShow (lua_State *L);
 
 /* hasText(v): whether v has a '__tostring'. */

@@ -53,8 +53,8 @@ static void resume_batch (lua_State *L) {
 }
 
 
-/* Run the job of the node, at AT_NODE, which is in no list. Returns whether its
-   promise has become the batch. */
+/* Run the job of the node, at AT_NODE, which is in no list. Returns whether
+   its promise has become the batch. */
 static int run (lua_State *L, Context *ctx, Promise *node) {
   cp_assert(node->state == STATE_PENDING);
   if (ctx->guarded)
@@ -77,8 +77,8 @@ static int run (lua_State *L, Context *ctx, Promise *node) {
 }
 
 
-/* Run a reaction of the batch that takes the promise that it has been given for
-   its SOURCE in place of the batch's. */
+/* Run a reaction of the batch that takes the promise that it has been given
+   for its SOURCE in place of the batch's. */
 static int run_diverted (lua_State *L, Context *ctx, Promise *node) {
   const Promise *source = ctx->source;
   int is_batch;
@@ -187,10 +187,10 @@ static lua_Integer check_max (lua_State *L) {
 
 
 /*
-** A job may close the coroutine that the drain runs on: then nothing here goes
-** on.  So there a value is to be closed, CTX_GUARD, and what it needs is kept in
-** the context: the job that runs, and the rest of the batch.  The main thread
-** can't be closed, and pays nothing.
+** A job may close the coroutine that the drain runs on: then nothing here
+** goes on.  So there a value is to be closed, CTX_GUARD, and what it needs is
+** kept in the context: the job that runs, and the rest of the batch.  The
+** main thread can't be closed, and pays nothing.
 */
 static void guard (lua_State *L, Context *ctx) {
   if (L == ctx->main) {
@@ -253,8 +253,9 @@ static void end_drain (lua_State *L, Context *ctx) {
 }
 
 
-/* The job of p, at 1, has closed the coroutine that it ran on, as if by an error.
-   One that waits again, or is no promise's, needs nothing. [-0, +0, -] */
+/* The job of p, at 1, has closed the coroutine that it ran on, as if by an
+   error. One that waits again, or is no promise's, needs nothing.
+   [-0, +0, -] */
 static void end_closed_job (lua_State *L, Promise *p) {
   int is_job =
     p->kind == KIND_MICROTASK || cp_promise_test(L, cp_context(L), 1) != NULL;
@@ -396,8 +397,8 @@ int cp_idle (lua_State *L) {
 }
 
 
-/* Whether a function of the library has called what runs on this coroutine. (One
-   that runs on another coroutine around this is not seen.) */
+/* Whether a function of the library has called what runs on this coroutine.
+   (One that runs on another coroutine around this is not seen.) */
 static int is_called_by_us (lua_State *L) {
   lua_Debug ar;
   int level;

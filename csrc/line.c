@@ -2,11 +2,11 @@
 ** line.c
 ** See line.h.
 **
-** Invariants of a channel: senders wait only while it holds as many values as it
-** has room for and receivers want; and an offer stands while one of those can
-** be served. So a value is the channel's as soon as its sender hears that it was
-** accepted; if the receiver for which it was is cancelled, it stays, and the
-** channel holds more than its capacity for a time.
+** Invariants of a channel: senders wait only while it holds as many values as
+** it has room for and receivers want; and an offer stands while one of those
+** can be served. So a value is the channel's as soon as its sender hears that
+** it was accepted; if the receiver for which it was is cancelled, it stays,
+** and the channel holds more than its capacity for a time.
 */
 
 #include "line.h"
@@ -438,8 +438,8 @@ static int has_room (const Place *channel) {
 }
 
 
-/* Push the node of the values, arguments from 2 on, that are sent. It looks like
-   a fulfilled promise. */
+/* Push the node of the values, arguments from 2 on, that are sent. It looks
+   like a fulfilled promise. */
 static void push_values (lua_State *L) {
   int n = lua_gettop(L) - 1;
   Promise *node;

@@ -185,8 +185,9 @@ static void set_text (lua_State *L, int context, int slot, const char *text) {
 
 
 /* Where lua_resume refuses, it makes a message outside of any protection: if
-   memory lacks, it jumps into the main thread, past all that runs, and we would
-   for ever believe that it runs.  Short strings that exist are not made. */
+   memory lacks, it jumps into the main thread, past all that runs, and we
+   would for ever believe that it runs.  Short strings that exist are not
+   made. */
 static void keep_messages (lua_State *L, int context) {
   static const char *const messages[] = {
     "cannot resume dead coroutine",
@@ -366,8 +367,8 @@ static void push_closing (lua_State *L, int context, lua_CFunction f) {
 }
 
 
-/* What is to be closed where the library runs code of the user's on a coroutine,
-   which that may close. */
+/* What is to be closed where the library runs code of the user's on a
+   coroutine, which that may close. */
 static void keep_guards (lua_State *L, int context) {
   lua_newuserdatauv(L, 0, 0);
   push_closing(L, context, cp_job_close_drain);
@@ -408,8 +409,8 @@ set_carrier (lua_State *L, int context, int slot, const char *reason) {
 #define KEY "cpromise.core"
 
 
-/* Push the module that this Lua state has already; return 0 if it has none. It
-   may be that of another file, which is no matter if it is the same. */
+/* Push the module that this Lua state has already; return 0 if it has none.
+   It may be that of another file, which is no matter if it is the same. */
 static int push_opened (lua_State *L) {
   const char *version;
   if (lua_getfield(L, LUA_REGISTRYINDEX, KEY) == LUA_TNIL) {
@@ -428,8 +429,8 @@ static int push_opened (lua_State *L) {
 }
 
 
-/* The headers were checked by the preprocessor; but a module that was built with
-   newer ones loads in an older Lua, which crashes later. */
+/* The headers were checked by the preprocessor; but a module that was built
+   with newer ones loads in an older Lua, which crashes later. */
 static void check_release (lua_State *L) {
   const char *release = strstr(lua_ident, LUA_VERSION ".");
   luaL_checkversion(L);

@@ -74,8 +74,8 @@ unsigned int cp_ring_take (lua_State *L, Promise *p, int idx) {
 }
 
 
-/* Push the last and the first object of the ring, not empty, of p, which is at
-   'idx'. [-0, +2, -] */
+/* Push the last and the first object of the ring, not empty, of p, which is
+   at 'idx'. [-0, +2, -] */
 static void push_ends (lua_State *L, const Promise *p, int idx) {
   lua_getiuservalue(L, idx, SLOT_REACTIONS);
   if (p->waiters == 1)

@@ -53,10 +53,10 @@ typedef enum KindId {
   KIND_KEYED, /* the same, and the slot KEY holds the key in its table */
   KIND_CHILD, /* node: VALUE is the group, n its place in that */
   KIND_MICROTASK, /* node: VALUE is the function, or {f, args...} if PACKED */
-  KIND_TIMER, /* node: VALUE is the limit, or nil; SOURCE when it falls due, KEY
-                 its reason */
+  KIND_TIMER, /* node: VALUE is the limit, or nil; SOURCE when it falls due,
+                 KEY its reason */
   KIND_SEAT, /* node: VALUE is the one that waits on it for SOURCE, or nil */
-  KIND_RESUME, /* node: VALUE is a coroutine of the user's that awaits SOURCE */
+  KIND_RESUME, /* node: VALUE is a coroutine of the user's, for SOURCE */
   KIND_START, /* an async call, a job: VALUE is its coroutine, not started, or
                  made to yield by a hook; or no job yet: it has yielded to the
                  loop, which lets it go on */
@@ -79,8 +79,8 @@ enum {
                          chosen: it has been asked to end, and keeps the
                          carrier of the last request */
   FLAG_DIVERTED = 1 << 13, /* SOURCE is a carrier that it takes in place of
-                              what it waited for; 'select': it has chosen; a
-                              plain one: it is a group's, see cp_idlePromise */
+                              what it waited for; 'select': it has chosen;
+                              a plain one is a group's: cp_idlePromise */
   FLAG_INTERRUPTED = 1 << 14, /* a call: the request that it is under comes
                                  from a scope in its own body, and yields to
                                  others */
@@ -117,7 +117,7 @@ struct Promise {
 enum {
   SLOT_VALUE = 1, /* pending: see KindId; settled: the value or reason */
   SLOT_LINK, /* the next object in whichever one list this one is in */
-  SLOT_SOURCE, /* what it waits for, or nil; rejected: the traceback, or nil */
+  SLOT_SOURCE, /* what it waits for; rejected: the traceback; or nil */
   SLOT_REACTIONS, /* the last object of its ring of reactions */
   SLOT_KEY = SLOT_REACTIONS, /* keyed element: it has no reactions */
   PROMISE_SLOTS = SLOT_REACTIONS,

@@ -2,9 +2,9 @@
 ** promise.h
 ** States, values and reactions.
 **
-**   PENDING ---- settle ----> FULFILLED | REJECTED          [cp_promise_settle]
-**      |                        ^                              [cp_promise_copy]
-**      +-- lock (FLAG_RESOLVED; still PENDING) ------------+      [cp_resolve]
+**   PENDING ---- settle [cp_promise_settle, _copy] ---> FULFILLED | REJECTED
+**      |                                              ^
+**      +-- FLAG_RESOLVED, yet PENDING [cp_resolve] ---+
 **
 ** A promise that has settled is *announced*: with reactions it goes into the
 ** microtask queue, itself, as the batch of all of them; rejected and without
@@ -40,9 +40,9 @@ struct Walk; /* cancel.h */
 typedef struct Kind {
   /* Run the job of the node, at AT_NODE. [-0, +any, -] */
   Outcome (*run)(lua_State *L, Promise *node, const Promise *source);
-  /* Ask the pending p to end, at WALK_PROMISE of the walk. If what it waits for
-     is to be asked next, push that and return 1. See cancel.h; NULL: nobody
-     can cancel it. [-0, +(0|1), -] */
+  /* Ask the pending p to end, at WALK_PROMISE of the walk. If what it waits
+     for is to be asked next, push that and return 1. See cancel.h; NULL:
+     nobody can cancel it. [-0, +(0|1), -] */
   int (*ask)(struct Walk *walk, Promise *p);
   /* Whether a reaction has lost its purpose; NULL: never. [-0, +0, -] */
   int (*dead)(lua_State *L, int node);
@@ -88,8 +88,8 @@ static inline void cp_promise_announce (lua_State *L, Promise *s, int idx) {
 }
 
 
-/* The rejection of s, which was reported, is handled after all: the program is
-   told so, if it wants to know. [-0, +0, -] */
+/* The rejection of s, which was reported, is handled after all: the program
+   is told so, if it wants to know. [-0, +0, -] */
 void cp_promise_handled_late (lua_State *L, Promise *s, int idx);
 
 /* Somebody looks at the outcome of the settled s. [-0, +0, -] */

@@ -31,8 +31,8 @@ enum {
 };
 
 
-/* Return the promise that the method was called on, and the number of arguments
-   with it; raise if it is none. */
+/* Return the promise that the method was called on, and the number of
+   arguments with it; raise if it is none. */
 static inline Promise *
 check_self (lua_State *L, const Context *ctx, int *nargs) {
   Promise *p;
@@ -48,8 +48,8 @@ check_self (lua_State *L, const Context *ctx, int *nargs) {
 }
 
 
-/* Return a promise that reacts to p, the promise at ARG_SELF, and holds what is
-   at THE_HANDLER until then. */
+/* Return a promise that reacts to p, the promise at ARG_SELF, and holds what
+   is at THE_HANDLER until then. */
 static inline int
 derive (lua_State *L, Context *ctx, Promise *p, KindId kind) {
   cp_promise_make(L, kind, THE_METATABLE);

@@ -34,8 +34,8 @@ int cp_resolve_pack (lua_State *L) {
 
 
 /* Lock p before code of the user's may run: nothing resolves it any more, and
-   a cancellation rejects it at once, whatever it was. After that code, look at
-   its state. */
+   a cancellation rejects it at once, whatever it was. After that code, look
+   at its state. */
 static void lock (Promise *p) {
   p->flags |= FLAG_RESOLVED;
   p->kind = KIND_PLAIN;
@@ -232,8 +232,9 @@ follow_thenable (lua_State *L, Promise *p, int idx, int first) {
 }
 
 
-/* Resolve with the object at 'first', the first of the values on the top, which
-   is no promise of ours; what looking at it gave stands above. [-n, +any, -] */
+/* Resolve with the object at 'first', the first of the values on the top,
+   which is no promise of ours; what looking at it gave stands above.
+   [-n, +any, -] */
 static Outcome
 take_object (lua_State *L, Promise *p, int idx, int first, Shape shape) {
   switch (shape) {
@@ -408,8 +409,8 @@ static int reject_later (lua_State *L) {
 ** =================================================================
 */
 
-/* One that was asked to end, or that follows for a call which was: it holds the
-   carrier. */
+/* One that was asked to end, or that follows for a call which was:
+   it holds the carrier. */
 static Outcome run_carrying (lua_State *L, Promise *node) {
   lua_getiuservalue(L, AT_NODE, SLOT_VALUE);
   if (node->flags & FLAG_CANCELLED) {
@@ -456,8 +457,8 @@ Outcome cp_run_adopt (lua_State *L, Promise *node, const Promise *source) {
 }
 
 
-/* Push a function that resolves the promise at 2, as the token at 3 allows; in
-   the debug mode it keeps the witness at 6. */
+/* Push a function that resolves the promise at 2, as the token at 3 allows;
+   in the debug mode it keeps the witness at 6. */
 static void push_later (lua_State *L, lua_CFunction fn, int has_witness) {
   lua_pushvalue(L, 1);
   lua_pushvalue(L, 2);

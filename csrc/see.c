@@ -68,8 +68,8 @@ static void add_elements (lua_State *L) {
 }
 
 
-/* Whether the pending call at 'idx' waits, or is still to start: while it runs,
-   what stands on the stack of its coroutine is its own. */
+/* Whether the pending call at 'idx' waits, or is still to start: while it
+   runs, what stands on the stack of its coroutine is its own. */
 static int is_suspended (lua_State *L, int idx) {
   lua_State *co;
   lua_Debug ar;

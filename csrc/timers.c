@@ -1,9 +1,9 @@
 /*
-** timers.c
-** See timers.h.  Lists are numbered from 1. What they are but for their entries
-** is in a block of memory that a userdata of the context owns: so the heap is
-** plain C. The entries of list i are a chain through SLOT_LINK, whose first and
-** last stand in the table CTX_CHAINS at 2i - 1 and 2i, or false.
+** timers.c See timers.h.  Lists are numbered from 1. What they are but for
+** their entries is in a block of memory that a userdata of the context owns:
+** so the heap is plain C. The entries of list i are a chain through
+** SLOT_LINK, whose first and last stand in the table CTX_CHAINS at 2i - 1 and
+** 2i, or false.
 */
 
 #include "timers.h"
@@ -110,7 +110,8 @@ static void grow (lua_State *L, Context *ctx) {
 
 
 /* Have a list without a duration. What needs memory may run finalizers that
-   make lists, too: so it is taken first, and lost if that fails. [-0, +0, m] */
+   make lists, too: so it is taken first, and lost if that fails.
+   [-0, +0, m] */
 static unsigned int take_list (lua_State *L, Context *ctx) {
   unsigned int list;
   if (ctx->block != NULL && ctx->block->spare != 0) {
@@ -131,8 +132,8 @@ static unsigned int take_list (lua_State *L, Context *ctx) {
 }
 
 
-/* Make the list for the duration, which has none; the table of lists by duration
-   is at 'lists'. [-0, +0, m] */
+/* Make the list for the duration, which has none; the table of lists by
+   duration is at 'lists'. [-0, +0, m] */
 static unsigned int
 new_list (lua_State *L, Context *ctx, int lists, double seconds) {
   unsigned int list = take_list(L, ctx);

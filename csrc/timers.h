@@ -2,13 +2,13 @@
 ** timers.h
 ** What waits for a time: in lists by duration, and a heap of lists.
 **
-** Most programs use few durations. Those of one duration fall due in the order
-** in which they came, so they stand in one list, and arming takes constant time;
-** the lists stand in a heap, by the time of their first one. A 'delay' stands in
-** its list itself; for a timeout stands a node, since its promise is in the ring
-** of what it follows. One that ends early is dead where it stands, and dropped
-** with the others when they are more than those that live: so that takes
-** constant time in the mean, too.
+** Most programs use few durations. Those of one duration fall due in the
+** order in which they came, so they stand in one list, and arming takes
+** constant time; the lists stand in a heap, by the time of their first one. A
+** 'delay' stands in its list itself; for a timeout stands a node, since its
+** promise is in the ring of what it follows. One that ends early is dead
+** where it stands, and dropped with the others when they are more than those
+** that live: so that takes constant time in the mean, too.
 **
 ** When one falls due is the number in its SOURCE. Of two at the same time the
 ** one of the longer duration came first.
@@ -31,8 +31,8 @@ void cp_timers_append (
    Returns 0 if there is none. [-0, +0, -] */
 int cp_timers_first (lua_State *L, Context *ctx, double *due);
 
-/* Take out and push the first one that lives, if it is due at 'time', or, if it
-   is of a timeout, at 'limit', and tell its duration; or else return NULL.
+/* Take out and push the first one that lives, if it is due at 'time', or, if
+   it is of a timeout, at 'limit', and tell its duration; or else return NULL.
    [-0, +(0|1), -] */
 Promise *cp_timers_take (
   lua_State *L, Context *ctx, double time, double limit, double *seconds);

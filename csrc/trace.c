@@ -267,8 +267,8 @@ void cp_trace_push_first (lua_State *L, int idx) {
 ** =================================================================
 */
 
-/* Whether a is nil, and b what Lua puts in its place after the message handler
-   has seen it, from 5.5 on. */
+/* Whether a is nil, and b what Lua puts in its place after the message
+   handler has seen it, from 5.5 on. */
 static int is_replaced (lua_State *L, int a, int b) {
   return LUA_VERSION_NUM >= 505 && lua_isnil(L, a) &&
          lua_type(L, b) == LUA_TSTRING &&
@@ -284,8 +284,8 @@ static int same (lua_State *L, int a, int b) {
 }
 
 
-/* Whether the record on the top is of the reason that is thrown in 'where'. An
-   object tells by itself that it is thrown again. Equal strings may be two
+/* Whether the record on the top is of the reason that is thrown in 'where'.
+   An object tells by itself that it is thrown again. Equal strings may be two
    errors: they are taken for one only in the coroutine that was handed it. */
 static int is_of (lua_State *L, int reason, const lua_State *where) {
   int is;
@@ -321,7 +321,8 @@ push_newest (lua_State *L, int context, int reason, const lua_State *where) {
 }
 
 
-/* Whether the record on the top goes with the reason thrown again in 'where'. */
+/* Whether the record on the top goes with the reason
+   thrown again in 'where'. */
 static int is_handed (lua_State *L, int reason, const lua_State *where) {
   return !lua_isnil(L, -1) && was_handed(L) && is_of(L, reason, where);
 }
@@ -525,7 +526,8 @@ int cp_trace_text (lua_State *L) {
 }
 
 
-/* Push where a coroutine would start, whose function is at 'fn' on its stack. */
+/* Push where a coroutine would start, whose function is
+   at 'fn' on its stack. */
 static int push_start (lua_State *L, lua_State *from, int fn) {
   lua_Debug ar;
   if (lua_gettop(from) < fn || !lua_isfunction(from, fn))
@@ -593,7 +595,8 @@ int cp_setOwn (lua_State *L) {
 }
 
 
-/* (reason, level): the traceback, as a message handler at that level sees it. */
+/* (reason, level): the traceback, as a message handler
+   at that level sees it. */
 static void push_seen (lua_State *L, int reason, int level) {
   push_newest(L, CONTEXT, reason, L);
   if (is_handed(L, reason, L))

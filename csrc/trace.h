@@ -6,8 +6,8 @@
 ** reason as it is (to-be-closed variables receive it), and leaves a record of
 ** it and the traceback in the context, where whoever rejects a promise with
 ** that very reason finds it. Records of errors inside one another (a
-** to-be-closed variable may run anything while one unwinds) are linked, newest
-** first.
+** to-be-closed variable may run anything while one unwinds) are linked,
+** newest first.
 **
 ** The states of a record, which is about the error that unwinds just now:
 **
@@ -24,11 +24,11 @@
 **        v         v                                v              v
 **     SLOT_SOURCE  forgotten                     replaced       forgotten
 **
-** A reason that is an object is known by itself. Equal strings are the same reason
-** only in the coroutine that was handed the record, or threw it.
+** A reason that is an object is known by itself. Equal strings are the same
+** reason only in the coroutine that was handed the record, or threw it.
 **
-** A thrown one is put aside where a to-be-closed variable awaits while it unwinds
-** (cp_trace_save), and taken up again behind that (cp_trace_restore).
+** A thrown one is put aside where a to-be-closed variable awaits while it
+** unwinds (cp_trace_save), and taken up again behind that (cp_trace_restore).
 */
 
 #ifndef CP_TRACE_H
@@ -126,8 +126,9 @@ int cp_trace_where_of (lua_State *L, int context, lua_State *from);
    its own name at the end, are left out. */
 int cp_setOwn (lua_State *L);
 
-/* addTraceback(reason[, level]): a message handler -> the reason as text, with the
-   traceback of where it was first thrown, which ends where it is now */
+/* addTraceback(reason[, level]): a message handler -> the reason as text,
+   with the traceback of where it was first thrown, which ends where it is
+   now */
 int cp_addTraceback (lua_State *L);
 
 #endif

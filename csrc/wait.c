@@ -189,8 +189,8 @@ static void push_first (lua_State *L, const Promise *s, int idx) {
 }
 
 
-/* Whether the object on the top, in the ring of s, waits for it; drop it there
-   if not. [-1, +0, -] */
+/* Whether the object on the top, in the ring of s, waits for it; drop it
+   there if not. [-1, +0, -] */
 static int lives (lua_State *L, Promise *s, int idx) {
   int node = lua_gettop(L);
   int dead = is_dead(L, node);

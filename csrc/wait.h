@@ -3,8 +3,8 @@
 ** Who waits for whom: asking, leaving, and dropping those that are gone.
 **
 ** Reactions hang in the ring of what they wait for. The ring is linked one
-** way, so taking one out costs as many steps as stand before it. Leaving is to
-** take constant time in the mean all the same, in any order:
+** way, so taking one out costs as many steps as stand before it. Leaving is
+** to take constant time in the mean all the same, in any order:
 **
 **   - A derived promise that leaves settles as it does. It stays in the ring,
 **     dead, and is dropped later: when those that have left are half of the
@@ -24,17 +24,17 @@
 #define CROWD 8
 
 /*
-** The frame of 'await' (or of the call that waits for a generator) in a coroutine
-** that is suspended there:
+** The frame of 'await' (or of the call that waits for a generator) in a
+** coroutine that is suspended there:
 **
-**   1     what it awaits: a promise, a plain value, or a seat for the coroutine
-**   2     if its context says WAIT_TRACED: errors in flight around the 'await'
+**   1     what it awaits: a promise, a plain value, or the coroutine's seat
+**   2     if its context says WAIT_TRACED: errors in flight around 'await'
 **   above what it is resumed with: nothing, or why it must raise ('refused')
 **
-** From outside, 1 is read and written by the next two functions alone, and only
-** while the coroutine is suspended; 'refused' comes from generator.c.  Frames in
-** which Lua code or the loop's functions have yielded are async.c's, which looks
-** at nothing but how many values they give and take.
+** From outside, 1 is read and written by the next two functions alone, and
+** only while the coroutine is suspended; 'refused' comes from generator.c.
+** Frames in which Lua code or the loop's functions have yielded are
+** async.c's, which looks at nothing but how many values they give and take.
 */
 
 /* Push what the suspended coroutine awaits: the argument of its 'await'.
@@ -68,9 +68,9 @@ int cp_wait_dead_seat (lua_State *L, int node);
    return NULL. [-0, +(0|2), -] */
 Promise *cp_wait_source (lua_State *L, const Promise *p, int idx);
 
-/* Whether anybody waits for the pending s, at 'idx', but the object at 'place'
-   in its ring (0: but one that holds it). Dead ones are dropped on the way, so
-   asking costs nothing in the mean. [-0, +0, -] */
+/* Whether anybody waits for the pending s, at 'idx', but the object at
+   'place' in its ring (0: but one that holds it). Dead ones are dropped on
+   the way, so asking costs nothing in the mean. [-0, +0, -] */
 int cp_wait_others (lua_State *L, Promise *s, int idx, int place);
 
 /* Only through cp_wait_link. */
@@ -88,8 +88,8 @@ cp_wait_link (lua_State *L, Context *ctx, Promise *s, int idx, int node) {
     cp_wait_link_in_crowd(L, ctx, s, idx, node);
 }
 
-/* Push a seat for the object at 'node', if there is memory. May run finalizers.
-   [-0, +(0|1), -] */
+/* Push a seat for the object at 'node', if there is memory. May run
+   finalizers. [-0, +(0|1), -] */
 int cp_wait_push_seat (lua_State *L, int node);
 
 /* The object at 'place' (a seat, or the call, 'finally' or timeout itself)

@@ -110,8 +110,8 @@ push_code (lua_State *L, const Promise *node, const Promise *source) {
 }
 
 
-/* The job of a node of that kind has run no code of the program's. Tell of what
-   it has settled. */
+/* The job of a node of that kind has run no code of the program's. Tell
+   of what it has settled. */
 static void tell_settled (lua_State *L, KindId kind, Outcome outcome) {
   int idx = 0;
   if (kind == KIND_ELEMENT || kind == KIND_KEYED)
