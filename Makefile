@@ -114,7 +114,9 @@ endif
 
 # Two processes, for two processors. That of the garbage comes first: the
 # garbage of other specs would make it a minute longer.
-LONG_SPECS = spec/gc_spec.lua spec/memory_spec.lua spec/model_spec.lua
+LONG_SPECS = spec/gc_spec.lua spec/memory_spec.lua spec/model_spec.lua \
+  spec/depth_spec.lua spec/cancel_crowd_spec.lua \
+  spec/random_order_spec.lua spec/cancel_depth_spec.lua
 OTHER_SPECS = $(filter-out $(LONG_SPECS),\
   $(sort $(wildcard spec/*_spec.lua spec/*/*_spec.lua)))
 
