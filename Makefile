@@ -112,8 +112,9 @@ else
 	$(ENV) $(LUA) $(BUSTED) $(FILES)
 endif
 
-# Two processes, for two processors. That of the garbage comes first: the
-# garbage of other specs would make it a minute longer.
+# Two processes, for two processors, which take about the same time. The spec
+# of garbage comes first in its own: that of other specs would make it a minute
+# longer, and hardly collected where it counts finalizers.
 LONG_SPECS = spec/gc_spec.lua spec/memory_spec.lua spec/model_spec.lua \
   spec/depth_spec.lua spec/cancel_crowd_spec.lua \
   spec/random_order_spec.lua spec/cancel_depth_spec.lua
